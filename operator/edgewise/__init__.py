@@ -1,0 +1,1 @@
+"""edgewise: the right build of a model on the right edge device."""

@@ -1,0 +1,1 @@
+"""The three kinds as users write them. Pydantic only: no I/O, no clock, no Kubernetes client."""

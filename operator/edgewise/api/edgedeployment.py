@@ -1,0 +1,240 @@
+"""EdgeDeployment: where a model serves, and how; who helps it is in escalation.py, how it changes in rollout.py."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from edgewise.api.base import (
+    Count,
+    DnsLabel,
+    Duration,
+    Fraction,
+    Image,
+    Labels,
+    Metadata,
+    Model,
+    Path,
+    Quantity,
+    ResourceRequirements,
+    Rule,
+    SecretKeyRef,
+    Status,
+    Text,
+    Timestamp,
+    Toleration,
+    Word,
+    atomic,
+    list_map,
+    set_of,
+)
+from edgewise.api.deviceprofile import Precision
+from edgewise.api.escalation import Escalation
+from edgewise.api.rollout import Rollout
+
+
+class ModelRef(Model):
+    """An EdgeModel in the same namespace."""
+
+    name: DnsLabel
+
+
+class PipelineStep(Model):
+    """One step of a chain of models. Not acted on in v0.1."""
+
+    name: DnsLabel
+    model: DnsLabel
+    source: Annotated[Word, Field(alias="from")] = ""
+    """Step (or `request`) whose output this step reads."""
+    crop: Word = ""
+    when: Word = ""
+
+
+class Placement(Model):
+    """Which nodes serve."""
+
+    mode: Literal["PerNode", "Replicas"] = "PerNode"
+    """PerNode: one pod on every node that fits. Replicas: so many pods, anywhere that fits."""
+    replicas: Annotated[int, Field(ge=0, le=10_000)] = 1
+    """Pods in Replicas mode, shared out over the fitting profiles by their number of nodes."""
+    node_selector: Labels = Field(default_factory=dict)
+    """Only nodes with these labels."""
+    tolerations: Annotated[list[Toleration], atomic(16)] = Field(default_factory=list)
+    """Added to the ones every edge pod has (not-ready and unreachable, unbounded)."""
+    profiles: Annotated[list[DnsLabel], set_of(32)] = Field(default_factory=list)
+    """Only these DeviceProfiles; empty: any that fits."""
+
+
+class Requirements(Model):
+    """What a build must reach to be chosen."""
+
+    min_accuracy: Fraction | None = None
+    """Builds that state a lower accuracy, or none, do not fit."""
+    max_latency: Duration | None = None
+    """Not acted on in v0.1: latency is measured on the device from v0.2."""
+    precisions: Annotated[list[Precision], set_of(4)] = Field(default_factory=list)
+    """Only these precisions; empty: any."""
+
+
+class Cache(Model):
+    """Where devices keep model files."""
+
+    type: Literal["Ephemeral", "HostPath", "PersistentVolumeClaim"] = "Ephemeral"
+    """Ephemeral (emptyDir) survives container restarts and reboots. HostPath and PersistentVolumeClaim are not acted on
+    in v0.1."""
+    path: Path | None = None
+    limit: Quantity = "1Gi"
+
+
+class Auth(Model):
+    """Who may ask. v0.1 refuses to serve with it, rather than serve openly."""
+
+    token_secret_ref: SecretKeyRef | None = None
+    client_ca_secret_ref: Annotated[SecretKeyRef | None, Field(alias="clientCASecretRef")] = None
+
+
+class Serving(Model):
+    """How a device serves."""
+
+    batching: Literal["Auto", "Off"] = "Auto"
+    """Not acted on in v0.1: every request runs by itself."""
+    max_queue: Annotated[int, Field(ge=1, le=10_000)] = 64
+    """Requests that may wait on one device; the next one gets 503 at once, or help from an escalation target."""
+    resources: ResourceRequirements | None = None
+    """Of the runtime container. Default: requests from the models' memory."""
+    traffic_distribution: Literal["PreferClose", "PreferSameZone", "PreferSameNode"] | None = None
+    """Of the Service `<name>`."""
+    host_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Serves HTTP on this port of the device for its LAN; 0: not. Forbidden by the restricted Pod Security Standard."""
+    cache: Cache = Cache()
+    switch: Literal["Beside", "InPlace"] = "Beside"
+    """Beside: the new model is loaded and warmed next to the old one, nothing is lost. InPlace is not acted on in
+    v0.1."""
+    auth: Auth | None = None
+    image: Image = ""
+    """Runtime image for every profile of this deployment; must match a prefix the operator allows. Empty: the
+    profile's."""
+
+
+class Reporting(Model):
+    """How often devices speak to the operator."""
+
+    interval: Duration = "5m"
+    during_rollout: Duration = "10s"
+
+
+class EdgeDeploymentSpec(Model):
+    """Where a model serves, and how."""
+
+    models: Annotated[list[ModelRef], list_map("name", limit=8), Field(min_length=1)]
+    """EdgeModels in the same namespace, served side by side in one pod."""
+    pipeline: Annotated[list[PipelineStep], atomic(16)] = Field(default_factory=list)
+    """Chains of those models, served as one more model. Not acted on in v0.1."""
+    release: Word = ""
+    """Pins a known release (see status.release); empty follows the models."""
+    placement: Placement = Placement()
+    requirements: Requirements = Requirements()
+    serving: Serving = Serving()
+    escalation: Escalation | None = None
+    rollout: Rollout = Rollout()
+    reporting: Reporting = Reporting()
+
+
+class ReleaseStatus(Model):
+    """Which release the fleet serves, and which it is going to."""
+
+    stable: Word | None = None
+    target: Word | None = None
+    previous: Word | None = None
+    rejected: Annotated[list[Word], set_of(16)] | None = None
+
+
+class NodeCounts(Model):
+    """Nodes of this deployment."""
+
+    matched: Count = 0
+    """Nodes where it should serve."""
+    ready: Count = 0
+    """Of those, nodes with a pod that answers."""
+    updated: Count = 0
+    """Nodes that serve the target release."""
+    offline: Count = 0
+    """Matched nodes that the cluster cannot reach now; they go on serving what they have."""
+    failed: Count = 0
+    """Nodes that tried the target release and could not serve it."""
+    unplaced: Count = 0
+    """Nodes of a matching profile for which nothing fits."""
+
+
+class ProfileStatus(Model):
+    """One DeviceProfile of this deployment: the build chosen, or why there is none."""
+
+    name: DnsLabel
+    variant: Text | None = None
+    """Chosen build per model, as `model/variant`."""
+    workload: Word | None = None
+    nodes: Count = 0
+    ready: Count = 0
+    reason: Text = ""
+
+
+class Unplaced(Model):
+    """A node where nothing fits, and why."""
+
+    node: Word
+    reason: Text
+
+
+class PlanStatus(Model):
+    """The plan the devices follow."""
+
+    sequence: Count = 0
+    followed: Count = 0
+    """Running devices on reachable nodes that follow it."""
+
+
+class RolloutStatus(Model):
+    """Where a rollout stands."""
+
+    wave: Count | None = None
+    waves: Count | None = None
+    wave_started_at: Timestamp | None = None
+    soak_ends_at: Timestamp | None = None
+    evidence: Text | None = None
+    reason: Text | None = None
+
+
+class EdgeDeploymentStatus(Status):
+    """What serves where, and why."""
+
+    url: Word | None = None
+    """For clients in the cluster."""
+    local_url: Annotated[Word | None, Field(alias="localURL")] = None
+    """For clients on the same node: a cluster IP, so it works without DNS and without the network."""
+    release: ReleaseStatus | None = None
+    nodes: NodeCounts | None = None
+    rollout: RolloutStatus | None = None
+    profiles: Annotated[list[ProfileStatus], list_map("name", limit=64)] | None = None
+    unplaced: Annotated[list[Unplaced], list_map("node", limit=10)] | None = None
+    """The first ten by name; nodes.unplaced is the exact count."""
+    plan: PlanStatus | None = None
+    images: Annotated[dict[DnsLabel, Image], Field(max_length=64)] | None = None
+    """Default runtime image per profile when its workload was made: upgrading the operator restarts no device pod."""
+
+
+class EdgeDeployment(Model):
+    """Where a model serves, and how: placement, escalation to a bigger model, rollout."""
+
+    metadata: Metadata
+    spec: EdgeDeploymentSpec
+    status: EdgeDeploymentStatus = EdgeDeploymentStatus()
+
+    rules = (
+        Rule(
+            "metadata.name must start with a letter, have no dot and at most 52 characters: Services bear it",
+            "self.metadata.name.size() <= 52 && self.metadata.name.matches('^[a-z][-a-z0-9]*$')",
+            lambda self: re.fullmatch("[a-z][-a-z0-9]{0,51}", self.metadata.name) is not None,
+        ),
+    )

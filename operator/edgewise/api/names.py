@@ -1,0 +1,99 @@
+"""Every name other people can see or depend on: group, labels, annotations, ports, reasons.
+
+Reasons are part of the API.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+GROUP = "edgewise.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+FIELD_MANAGER = "edgewise"
+CATALOGUE_MANAGER = "edgewise-catalogue"
+FINALIZER = f"{GROUP}/finalizer"
+
+# Node labels.
+PROFILE_PREFIX = f"profile.{GROUP}/"  # one per matching DeviceProfile; guarded by an admission policy
+HOLD_PREFIX = f"hold.{GROUP}/"
+DEVICE_LABEL = f"{GROUP}/device"  # set by people: this node is such a device
+
+# Labels and annotations of children.
+MANAGED_BY = "app.kubernetes.io/managed-by"
+DEPLOYMENT_LABEL = f"{GROUP}/deployment"
+MODEL_LABEL = f"{GROUP}/model"
+PROFILE_LABEL = f"{GROUP}/profile"
+ROLE_LABEL = f"{GROUP}/role"  # runtime | release | revision | plan
+TEMPLATE_ANNOTATION = f"{GROUP}/template"  # hash of the pod template a pod was made from
+MEMORY_ANNOTATION = f"{GROUP}/model-memory"  # of a workload: bytes of models its pods were made for
+POKE_ANNOTATION = f"{GROUP}/poke"
+
+REPORT_AUDIENCE = "edgewise-operator"
+HTTP_PORT = 8000
+GRPC_PORT = 8001
+METRICS_PORT = 8002
+REPORT_PORT = 9443
+
+# Condition types (kstatus).
+READY = "Ready"
+RECONCILING = "Reconciling"
+STALLED = "Stalled"
+
+
+class Reason:
+    """Why a condition says what it says."""
+
+    # Ready=True
+    SERVING = "Serving"
+    ACCEPTED = "Accepted"
+    NO_NODES_YET = "NoNodesYet"
+    FIELDS_NOT_ACTED_ON = "FieldsNotActedOn"  # serving; the message names fields this version takes but does not act on
+    # Ready=False, Reconciling=True: edgewise is at work
+    STARTING = "Starting"
+    ROLLING_OUT = "RollingOut"
+    PAUSED = "Paused"
+    DELETING = "Deleting"
+    REPORTS_UNAVAILABLE = "ReportsUnavailable"
+    # Stalled=True: a person must act
+    INVALID_SPEC = "InvalidSpec"
+    NOT_SUPPORTED = "NotSupported"  # a field that must not be ignored (keys, privacy), and cannot be honoured yet
+    NOT_ALLOWED = "NotAllowed"
+    MODEL_NOT_FOUND = "ModelNotFound"
+    MODEL_GONE = "ModelGone"
+    MODEL_INVALID = "ModelInvalid"
+    PROFILE_INVALID = "ProfileInvalid"
+    RELEASE_NOT_FOUND = "ReleaseNotFound"
+    NO_MATCHING_PROFILE = "NoMatchingProfile"
+    NO_MATCHING_NODE = "NoMatchingNode"
+    NO_FITTING_BUILD = "NoFittingBuild"
+    INSUFFICIENT_MEMORY = "InsufficientMemory"
+    PODS_REFUSED = "PodsRefused"
+    NAME_CONFLICT = "NameConflict"
+    # Reported by runtimes
+    SOURCE_UNREACHABLE = "SourceUnreachable"
+    SOURCE_REFUSED = "SourceRefused"
+    HASH_MISMATCH = "HashMismatch"
+    LOAD_FAILED = "LoadFailed"
+    DISK_FULL = "DiskFull"
+    ACCELERATOR_MISSING = "AcceleratorMissing"
+    # Nodes that hold no pod
+    NO_BUILD_IN_TARGET = "NoBuildInTarget"
+    DEVICE_BUSY = "DeviceBusy"
+    UNSCHEDULABLE = "Unschedulable"
+
+
+def short_hash(text: str, length: int = 10) -> str:
+    """Stable across processes and machines; lower-case hex, so it fits a label and a name."""
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def child_name(owner: str, role: str, limit: int = 63) -> str:
+    """`<owner>-<role>`, with the tail replaced by a hash where it would not fit into `limit`."""
+    name = f"{owner}-{role}"
+    return name if len(name) <= limit else f"{name[: limit - 11].rstrip('-.')}-{short_hash(name)}"
+
+
+def profile_label(profile: str) -> str:
+    return PROFILE_PREFIX + profile

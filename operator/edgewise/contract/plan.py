@@ -1,0 +1,139 @@
+"""The plan: what every device of one EdgeDeployment shall do, with or without the operator.
+
+One document per EdgeDeployment. The operator writes it into a ConfigMap (mounted by the pods: the way to start, and to
+live offline) and hands it out in the reply to a report (the quick way). A device keeps the highest (deployment uid,
+sequence) it has seen and ignores lower ones.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from edgewise.api.base import Model
+from edgewise.api.deviceprofile import Engine, Format, Precision
+from edgewise.api.edgemodel import Confidence, Source, Task
+from edgewise.api.escalation import Budget, EscalationWhen
+
+PLAN_KEY = "plan.json"  # of the ConfigMap, and the file's name below PLAN_FOLDER
+PLAN_FOLDER = "/etc/edgewise/plan"
+SECRETS_FOLDER = "/etc/edgewise/secrets"  # <folder>/<secret name>/<key>, mounted optional
+CACHE_FOLDER = "/var/cache/edgewise"
+TOKEN_FILE = "/var/run/secrets/edgewise/token"  # noqa: S105  projected, audience REPORT_AUDIENCE
+
+
+class DeploymentRef(Model):
+    """The EdgeDeployment a document speaks of."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+class Build(Model):
+    """One hardware build of a model: an EdgeModel variant as the device needs it."""
+
+    variant: str
+    format: Format
+    precision: Precision
+    source: Source
+    memory: int
+    """Bytes."""
+
+
+class ReleaseModel(Model):
+    """One model of a release, with all builds that some profile of the plan uses."""
+
+    name: str
+    version: str
+    task: Task
+    confidence: Confidence | None = None
+    builds: list[Build]
+
+
+class PlanRelease(Model):
+    """A full snapshot: enough to serve it when the EdgeModels are gone."""
+
+    name: str
+    models: list[ReleaseModel]
+
+
+class ProfilePlan(Model):
+    """What pods of one DeviceProfile run: the engine, and the chosen variant per release and model."""
+
+    engine: Engine
+    providers: list[str] = Field(default_factory=list)
+    options: dict[str, str] = Field(default_factory=dict)
+    require_accelerator: bool = False
+    variants: dict[str, dict[str, str]]
+    """{release: {model: variant}}. Of an absent release no build fits here: the device keeps what it serves."""
+
+
+class Switch(Model):
+    """Which nodes may serve the target release; all others keep, or take, the stable one."""
+
+    all: bool = True
+    nodes: list[str] = Field(default_factory=list)
+
+
+class PlanTarget(Model):
+    """Somebody to ask for help, resolved."""
+
+    name: str
+    url: str
+    """Open Inference Protocol base URL, such as http://triton.cloud.svc:8000."""
+    model: str = ""
+    """Model name there; empty: the same."""
+
+
+class PlanEscalation(Model):
+    """When and whom to ask. `privacy: Never` is honoured by the operator too: such a plan carries no targets."""
+
+    targets: list[PlanTarget]
+    when: EscalationWhen
+    timeout_seconds: float
+    budget: Budget
+
+
+class PlanServing(Model):
+    """How the data plane behaves."""
+
+    max_queue: int = 64
+    cache_limit: int = 2**30
+    """Bytes of model files kept on the node."""
+    bandwidth: int | None = None
+    """Bytes a second for downloads; absent: no cap."""
+
+
+class PlanReporting(Model):
+    """Where and how often a device reports. No url: it never does (a laptop, a bare node)."""
+
+    url: str = ""
+    ca: str = ""
+    """PEM bundle that signs the operator's certificate."""
+    interval_seconds: float = 300.0
+    during_rollout_seconds: float = 10.0
+
+
+class Plan(Model):
+    """The whole document."""
+
+    contract: Literal[1] = 1
+    deployment: DeploymentRef
+    sequence: Annotated[int, Field(ge=0)]
+    stable: str | None = None
+    """Release to serve, and to return to; absent before the first release was promoted."""
+    target: str
+    """Release to go to; equals stable when nothing is rolling out."""
+    releases: list[PlanRelease]
+    profiles: dict[str, ProfilePlan]
+    switch: Switch = Switch()
+    escalation: PlanEscalation | None = None
+    serving: PlanServing = PlanServing()
+    reporting: PlanReporting = PlanReporting()
+
+    def wanted(self, node: str) -> str:
+        """The release this node shall serve."""
+        released = self.switch.all or node in self.switch.nodes
+        return self.target if released or self.stable is None else self.stable

@@ -1,0 +1,41 @@
+"""The newest report of every device, and when it came. Filled by the reports server, read by gather."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Mapping
+
+from edgewise.contract.report import Report
+from edgewise.core.observed import ReceivedReport
+
+Deployment = tuple[str, str]
+"""(namespace, name)."""
+
+
+class ReportBook:
+    """One page per deployment, one line per pod."""
+
+    def __init__(self) -> None:
+        self._pages: defaultdict[Deployment, dict[str, ReceivedReport]] = defaultdict(dict)
+
+    def enter(self, report: Report, at: float) -> bool:
+        """Keeps it. Whether it says anything that a status could say: counters and download progress do not."""
+        page = self._pages[report.deployment.namespace, report.deployment.name]
+        before = page.get(report.pod)
+        page[report.pod] = ReceivedReport(report, at)
+        return before is None or _news(before.report) != _news(report)
+
+    def of(self, namespace: str, name: str) -> Mapping[str, ReceivedReport]:
+        """Pod name -> its newest report."""
+        return dict(self._pages.get((namespace, name), {}))
+
+    def forget_deployment(self, namespace: str, name: str) -> None:
+        self._pages.pop((namespace, name), None)
+
+    def forget_pod(self, namespace: str, deployment: str, pod: str) -> None:
+        self._pages.get((namespace, deployment), {}).pop(pod, None)
+
+
+def _news(report: Report) -> Hashable:
+    models = tuple((m.name, m.version, m.variant, m.state, m.reason, m.message, m.provider) for m in report.models)
+    return (report.deployment.uid, report.profile, report.sequence, report.serving, report.release, models)

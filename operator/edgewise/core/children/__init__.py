@@ -1,0 +1,1 @@
+"""The objects an EdgeDeployment and an EdgeModel own: pure builders, full intent, one deterministic name each."""

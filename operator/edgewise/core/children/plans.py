@@ -1,0 +1,144 @@
+"""The plan document of a deployment, and the ConfigMap that carries it to the devices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from edgewise.api.deviceprofile import DeviceProfile
+from edgewise.api.edgedeployment import EdgeDeployment
+from edgewise.api.edgemodel import EdgeModelSpec, Variant
+from edgewise.api.escalation import EscalationTarget
+from edgewise.api.names import HTTP_PORT, child_name
+from edgewise.api.units import quantity, seconds
+from edgewise.contract.plan import (
+    PLAN_KEY,
+    Build,
+    DeploymentRef,
+    Plan,
+    PlanEscalation,
+    PlanRelease,
+    PlanReporting,
+    PlanServing,
+    PlanTarget,
+    ProfilePlan,
+    ReleaseModel,
+    Switch,
+)
+from edgewise.core.children.meta import child, labelled
+from edgewise.core.matching import Fit
+from edgewise.core.observed import Settings
+from edgewise.core.outcome import Manifest
+from edgewise.core.release import Release
+
+Fits = Mapping[str, Mapping[str, Fit]]
+"""{release: {profile: fit}}: what the devices of each profile of the plan run."""
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What the devices shall do: from which release to which, by which builds, and who may go."""
+
+    target: Release
+    stable: Release | None
+    switch: Switch
+    fits: Fits
+
+
+def document(deployment: EdgeDeployment, settings: Settings, intent: Intent, profiles: Iterable[DeviceProfile]) -> Plan:
+    """The plan for these profiles, not yet under its number (see `sequenced`)."""
+    spec, meta, stable = deployment.spec, deployment.metadata, intent.stable
+    releases = {release.name: release for release in (intent.target, stable) if release is not None}
+    return Plan(
+        deployment=DeploymentRef(namespace=meta.namespace, name=meta.name, uid=meta.uid),
+        sequence=0,
+        stable=stable.name if stable else None,
+        target=intent.target.name,
+        releases=[_release(release, intent.fits.get(release.name, {})) for release in releases.values()],
+        profiles={profile.metadata.name: _profile(profile, intent.fits) for profile in profiles},
+        switch=intent.switch,
+        escalation=_escalation(deployment),
+        serving=PlanServing(max_queue=spec.serving.max_queue, cache_limit=int(quantity(spec.serving.cache.limit))),
+        reporting=PlanReporting(
+            url=settings.report_url,
+            ca=settings.report_ca,
+            interval_seconds=seconds(spec.reporting.interval),
+            during_rollout_seconds=seconds(spec.reporting.during_rollout),
+        ),
+    )
+
+
+def _release(release: Release, fits: Mapping[str, Fit]) -> PlanRelease:
+    models = [_model(name, spec, fits) for name, spec in release.models.items()]
+    return PlanRelease(name=release.name, models=models)
+
+
+def _model(name: str, spec: EdgeModelSpec, fits: Mapping[str, Fit]) -> ReleaseModel:
+    used = {fit.variants[name].name for fit in fits.values()}
+    return ReleaseModel(
+        name=name,
+        version=spec.version,
+        task=spec.task,
+        confidence=spec.confidence,
+        builds=[_build(variant) for variant in spec.variants if variant.name in used],
+    )
+
+
+def _build(variant: Variant) -> Build:
+    return Build(
+        variant=variant.name,
+        format=variant.format,
+        precision=variant.precision,
+        source=variant.source,
+        memory=int(quantity(variant.memory)),
+    )
+
+
+def _profile(profile: DeviceProfile, fits: Fits) -> ProfilePlan:
+    runtime, name = profile.spec.runtime, profile.metadata.name
+    return ProfilePlan(
+        engine=runtime.engine,
+        providers=runtime.providers,
+        options=runtime.options,
+        require_accelerator=runtime.require_accelerator,
+        variants={
+            release: {model: variant.name for model, variant in by_profile[name].variants.items()}
+            for release, by_profile in fits.items()
+            if name in by_profile
+        },
+    )
+
+
+def _escalation(deployment: EdgeDeployment) -> PlanEscalation | None:
+    asked = deployment.spec.escalation
+    if asked is None or asked.privacy == "Never":
+        return None
+    return PlanEscalation(
+        targets=[_target(target, deployment.metadata.namespace) for target in asked.targets],
+        when=asked.when,
+        timeout_seconds=seconds(asked.timeout),
+        budget=asked.budget,
+    )
+
+
+def _target(target: EscalationTarget, namespace: str) -> PlanTarget:
+    reference = target.deployment_ref
+    url = f"http://{reference.name}.{namespace}.svc:{HTTP_PORT}" if reference else target.url or ""
+    return PlanTarget(name=target.name, url=url, model=target.model)
+
+
+def sequenced(wanted: Plan, present: Plan | None, seen: int) -> Plan:
+    """The wanted plan under the right number: the present one's when nothing changed, else one that devices never saw.
+
+    seen: the highest sequence on record (status), which outlives a deleted ConfigMap.
+    """
+    highest = max(seen, present.sequence if present is not None else 0)
+    if present is not None and wanted.model_copy(update={"sequence": highest}) == present:
+        return present
+    return wanted.model_copy(update={"sequence": highest + 1})
+
+
+def config_map(deployment: EdgeDeployment, plan: Plan) -> Manifest:
+    name = child_name(deployment.metadata.name, "plan")
+    manifest = labelled(child("v1", "ConfigMap", "EdgeDeployment", deployment.metadata, name), "plan")
+    return {**manifest, "data": {PLAN_KEY: plan.model_dump_json(by_alias=True, exclude_none=True)}}

@@ -1,0 +1,43 @@
+"""The two addresses of a deployment: `<name>` for the cluster, `<name>-local` for clients on the same node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgewise.api.edgedeployment import EdgeDeployment
+from edgewise.api.names import DEPLOYMENT_LABEL, HTTP_PORT
+from edgewise.core.children.meta import child, labelled
+from edgewise.core.outcome import Manifest
+
+
+def local_name(deployment: str) -> str:
+    return f"{deployment}-local"
+
+
+def cluster_service(deployment: EdgeDeployment) -> Manifest:
+    """Every ready pod."""
+    spec: dict[str, Any] = {}
+    if deployment.spec.serving.traffic_distribution:
+        spec["trafficDistribution"] = deployment.spec.serving.traffic_distribution
+    return _service(deployment, deployment.metadata.name, spec)
+
+
+def local_service(deployment: EdgeDeployment) -> Manifest:
+    """The pod on the caller's node; also when it is not ready, which a device is for seconds after its link heals."""
+    return _service(
+        deployment,
+        local_name(deployment.metadata.name),
+        {"internalTrafficPolicy": "Local", "publishNotReadyAddresses": True},
+    )
+
+
+def _service(deployment: EdgeDeployment, name: str, spec: dict[str, Any]) -> Manifest:
+    manifest = labelled(child("v1", "Service", "EdgeDeployment", deployment.metadata, name), "service")
+    port = {"name": "http", "port": HTTP_PORT, "targetPort": HTTP_PORT, "protocol": "TCP"}
+    manifest["spec"] = {
+        "type": "ClusterIP",
+        "selector": {DEPLOYMENT_LABEL: deployment.metadata.name},
+        "ports": [port],
+        **spec,
+    }
+    return manifest

@@ -1,0 +1,111 @@
+"""What stops a deployment before anything is changed: an ordered list of checks; the first finding is Ready's reason.
+
+A blocked deployment keeps every child it has: what served before keeps serving.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from edgewise.api.names import Reason
+from edgewise.core import support
+from edgewise.core.observed import ObservedDeployment
+from edgewise.core.outcome import Finding
+from edgewise.core.release import known
+
+Check = Callable[[ObservedDeployment], Finding | None]
+
+
+def first(observed: ObservedDeployment) -> Finding | None:
+    return next((finding for check in CHECKS if (finding := check(observed)) is not None), None)
+
+
+def field_cannot_be_honoured(observed: ObservedDeployment) -> Finding | None:
+    refused = support.refused_in_deployment(observed.deployment.spec)
+    if not refused:
+        return None
+    return Finding(Reason.NOT_SUPPORTED, f"{', '.join(refused)}: {support.REFUSAL}; remove it to go on")
+
+
+def image_is_not_allowed(observed: ObservedDeployment) -> Finding | None:
+    image, allowed = observed.deployment.spec.serving.image, observed.settings.allowed_images
+    if not image or not allowed or image.startswith(allowed):
+        return None
+    return Finding(
+        Reason.NOT_ALLOWED,
+        f"spec.serving.image {image} has none of the prefixes this cluster allows ({', '.join(allowed)}); "
+        "choose another image, or ask the administrator to add its prefix to allowedImages",
+    )
+
+
+def profile_in_use_cannot_be_read(observed: ObservedDeployment) -> Finding | None:
+    """Taking it for deleted would take its devices away."""
+    for name in sorted(workload.profile for workload in observed.workloads):
+        if name in observed.invalid_profiles:
+            error = observed.invalid_profiles[name]
+            return Finding(
+                Reason.PROFILE_INVALID,
+                f"DeviceProfile {name}, which serves here, cannot be read: {error}. "
+                "Correct it, or align operator and CRDs",
+            )
+    return None
+
+
+def pinned_release_is_unknown(observed: ObservedDeployment) -> Finding | None:
+    pin, there = observed.deployment.spec.release, sorted(known(observed.releases))
+    if not pin or pin in there:
+        return None
+    return Finding(
+        Reason.RELEASE_NOT_FOUND,
+        f"spec.release {pin} is not a known release (there: {', '.join(there) or 'none yet'}); "
+        "name one of those, or leave it empty to follow the models",
+    )
+
+
+def model_is_missing(observed: ObservedDeployment) -> Finding | None:
+    """One that was deleted is another matter where the release being served holds it: its snapshot serves on."""
+    held = known(observed.releases).get(observed.plan.target) if observed.plan is not None else None
+    there = {*observed.models, *observed.invalid_models, *(held.models if held is not None else ())}
+    if missing := [name for name in _followed(observed) if name not in there]:
+        return Finding(
+            Reason.MODEL_NOT_FOUND,
+            f"EdgeModel {', '.join(missing)} does not exist in namespace {observed.deployment.metadata.namespace} "
+            f"(there: {', '.join(sorted(observed.models)) or 'none'}); create it, or correct spec.models",
+        )
+    return None
+
+
+def model_cannot_be_read(observed: ObservedDeployment) -> Finding | None:
+    for name in _followed(observed):
+        if name in observed.invalid_models:
+            error = observed.invalid_models[name]
+            return Finding(Reason.MODEL_INVALID, f"EdgeModel {name} cannot be read: {error}. Correct it")
+    return None
+
+
+def model_cannot_be_honoured(observed: ObservedDeployment) -> Finding | None:
+    for name in _followed(observed):
+        model = observed.models.get(name)
+        if model is not None and (refused := support.refused_in_model(model.spec)):
+            return Finding(
+                Reason.NOT_SUPPORTED,
+                f"EdgeModel {name}: {', '.join(refused)}: {support.REFUSAL}; remove it there to go on",
+            )
+    return None
+
+
+def _followed(observed: ObservedDeployment) -> list[str]:
+    """Models whose present state counts: none while a release is pinned, which has all it needs in its snapshot."""
+    spec = observed.deployment.spec
+    return [] if spec.release else [reference.name for reference in spec.models]
+
+
+CHECKS: tuple[Check, ...] = (
+    field_cannot_be_honoured,  # a wish that must not be ignored
+    image_is_not_allowed,  # the administrator's word
+    profile_in_use_cannot_be_read,
+    pinned_release_is_unknown,
+    model_is_missing,
+    model_cannot_be_read,
+    model_cannot_be_honoured,
+)

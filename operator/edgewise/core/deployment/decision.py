@@ -1,0 +1,118 @@
+"""View and verdict turned into writes: children, plan, status, pods to replace, devices to poke."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from edgewise.contract.plan import Plan as DevicePlan
+from edgewise.core import conditions, placement
+from edgewise.core.children import plans, revisions, services, workloads
+from edgewise.core.children.pods import PodInputs
+from edgewise.core.conditions import Verdict
+from edgewise.core.deployment import blockers, templates
+from edgewise.core.deployment.rollout import device_plan
+from edgewise.core.deployment.status import status
+from edgewise.core.deployment.verdict import judge
+from edgewise.core.deployment.view import View, view
+from edgewise.core.observed import ObjectRef, ObservedDeployment, Pod
+from edgewise.core.outcome import Finding, Manifest, Plan, Poke
+from edgewise.core.progress import behind
+
+HISTORY = 10
+"""Releases kept, those in use among them."""
+LOOK_AGAIN = 5.0
+"""Seconds until the next look while something is on its way; changes come as events long before."""
+
+
+def decide(observed: ObservedDeployment, now: float) -> Plan:
+    if (finding := blockers.first(observed)) is not None:
+        return _left_alone(observed, None, conditions.stalled(finding.reason, finding.message), now)
+    seen = view(observed)
+    verdict = judge(observed, seen, now)
+    if not seen.placed.hosting:
+        return _left_alone(observed, seen, verdict, now)
+    return _carried_on(observed, seen, verdict, now)
+
+
+def _left_alone(observed: ObservedDeployment, seen: View | None, verdict: Verdict, now: float) -> Plan:
+    """Nothing but the word: what served before keeps serving. Without a view the rest of the status stays, too."""
+    said = observed.deployment.status if seen is None else status(observed, seen, observed.plan)
+    return _spoken(observed, Plan(status=said.wire()), verdict, now)
+
+
+def _carried_on(observed: ObservedDeployment, seen: View, verdict: Verdict, now: float) -> Plan:
+    plan = device_plan(observed, seen)
+    inputs = templates.made_from(observed, seen)
+    children = _children(observed, seen, plan, inputs)
+    replaced = templates.due(observed, seen, inputs)
+    late = behind(observed, plan.sequence, seen.settled)
+    verdict = _with_outdated(observed, verdict, templates.outdated(observed, seen, inputs))
+    busy = verdict.reconciling or late or replaced
+    writes = Plan(
+        apply=tuple(children),
+        status=status(observed, seen, plan).wire(),
+        prune=tuple(_unplanned(observed, children, seen)) if observed.complete else (),
+        delete=tuple(_reference(pod) for pod in replaced),
+        pokes=tuple(Poke(pod.namespace, pod.name, pod.ip) for pod in late),
+        requeue_after=LOOK_AGAIN if busy else None,
+    )
+    return _spoken(observed, writes, verdict, now)
+
+
+def _spoken(observed: ObservedDeployment, plan: Plan, verdict: Verdict, now: float) -> Plan:
+    """The plan with the verdict in status and events."""
+    generation, old = observed.deployment.metadata.generation, observed.deployment.status.conditions
+    moved = [condition.wire() for condition in conditions.moved(old, verdict, generation, now)]
+    said = {**(plan.status or {}), "observedGeneration": generation, "conditions": moved}
+    return replace(plan, status=said, events=conditions.events(old, verdict))
+
+
+def _with_outdated(observed: ObservedDeployment, verdict: Verdict, outdated: list[Pod]) -> Verdict:
+    """A deployment whose pods are being replaced is Ready, and at work."""
+    if not outdated or verdict.ready != "True":
+        return verdict
+    paused = observed.deployment.spec.rollout.paused
+    how = "waits for spec.rollout.paused" if paused else "is being replaced"
+    text = f"{verdict.finding.message}; of an older pod template, which {how}: {len(outdated)}"
+    return replace(verdict, finding=Finding(verdict.finding.reason, text), reconciling=not paused)
+
+
+def _children(
+    observed: ObservedDeployment, seen: View, plan: DevicePlan, inputs: Mapping[str, PodInputs]
+) -> list[Manifest]:
+    """In the order in which one needs the other: the snapshot, the plan that names it, the pods that read the plan."""
+    deployment = observed.deployment
+    children = [services.cluster_service(deployment), services.local_service(deployment)]
+    recorded = {snapshot.ref.name for snapshot in observed.releases}
+    if revisions.release_name(deployment.metadata.name, seen.target.name) not in recorded:
+        children.append(revisions.release(deployment, seen.target, revisions.next_number(observed.releases)))
+    return [*children, plans.config_map(deployment, plan), *_workloads(observed, seen, inputs)]
+
+
+def _workloads(observed: ObservedDeployment, seen: View, inputs: Mapping[str, PodInputs]) -> Iterable[Manifest]:
+    deployment, where = observed.deployment, observed.deployment.spec.placement
+    counts = {c.name: len(seen.placed.of(c.name)) for c in seen.hosting}
+    shares = placement.share(where.replicas, counts if seen.placed.nodes else dict.fromkeys(counts, 1))
+    for candidate in seen.hosting:
+        name, profile = candidate.name, candidate.profile
+        affinity = placement.affinity(name, seen.better(name), where)
+        if where.mode == "PerNode":
+            yield workloads.daemon_set(deployment, profile, inputs[name], affinity)
+        else:
+            yield workloads.replicated(deployment, profile, inputs[name], affinity, shares[name])
+
+
+def _unplanned(observed: ObservedDeployment, children: list[Manifest], seen: View) -> list[ObjectRef]:
+    """Owned children no longer wanted: everything unplanned but releases, which have a history."""
+    planned = {(child["kind"], child["metadata"]["name"]) for child in children}
+    others = [ref for ref in observed.children if ref.kind != "ControllerRevision"]
+    unplanned = [ref for ref in others if (ref.kind, ref.name) not in planned]
+    recorded = observed.deployment.status.release
+    used = {seen.target.name, seen.stable.name if seen.stable else None, recorded.previous if recorded else None}
+    keep = {revisions.release_name(observed.deployment.metadata.name, name) for name in used if name}
+    return unplanned + revisions.outlived(observed.releases, keep, HISTORY)
+
+
+def _reference(pod: Pod) -> ObjectRef:
+    return ObjectRef("v1", "Pod", pod.namespace, pod.name, pod.uid)

@@ -1,0 +1,100 @@
+"""The status of an EdgeDeployment: what serves where, and why."""
+
+from __future__ import annotations
+
+from edgewise.api.edgedeployment import (
+    EdgeDeploymentStatus,
+    NodeCounts,
+    PlanStatus,
+    ProfileStatus,
+    ReleaseStatus,
+    Unplaced,
+)
+from edgewise.api.names import HTTP_PORT, Reason
+from edgewise.contract.plan import Plan as DevicePlan
+from edgewise.core.children import services, workloads
+from edgewise.core.deployment.view import Candidate, View
+from edgewise.core.observed import ObservedDeployment
+from edgewise.core.progress import answering, behind
+
+TEXT = 1024  # characters; the longest that api.base.Text takes
+LISTED = 64  # profiles; their number in the status is bounded
+UNPLACED = 10  # nodes told by name; the count is exact
+
+
+def status(observed: ObservedDeployment, seen: View, plan: DevicePlan | None) -> EdgeDeploymentStatus:
+    """All but generation and conditions. plan: the one the devices have from now on; None: none yet."""
+    meta, old = observed.deployment.metadata, observed.deployment.status
+    local_ip = observed.cluster_ips.get(services.local_name(meta.name))
+    unplaced = sorted(seen.placed.unplaced.items())
+    return EdgeDeploymentStatus(
+        url=f"http://{meta.name}.{meta.namespace}.svc:{HTTP_PORT}" if plan is not None else None,
+        local_url=f"http://{local_ip}:{HTTP_PORT}" if local_ip else old.local_url,
+        release=_releases(old.release, plan),
+        nodes=NodeCounts(
+            matched=len(seen.devices),
+            ready=sum(device.ready for device in seen.devices),
+            updated=seen.count("updated"),
+            offline=seen.count("offline"),
+            failed=seen.count("failed"),
+            unplaced=len(unplaced),
+        ),
+        profiles=_profiles(observed, seen)[:LISTED] or None,
+        unplaced=[Unplaced(node=node, reason=why[:TEXT]) for node, why in unplaced[:UNPLACED]] or None,
+        plan=_plan(observed, seen, plan) if plan is not None else old.plan,
+        images=(_images(seen) if seen.hosting else old.images) or None,
+    )
+
+
+def _plan(observed: ObservedDeployment, seen: View, plan: DevicePlan) -> PlanStatus:
+    running, late = answering(observed), behind(observed, plan.sequence, seen.settled)
+    return PlanStatus(sequence=plan.sequence, followed=len(running) - len(late))
+
+
+def _releases(old: ReleaseStatus | None, plan: DevicePlan | None) -> ReleaseStatus | None:
+    if plan is None:
+        return old
+    before = old or ReleaseStatus()
+    moved = before.stable is not None and plan.stable is not None and before.stable != plan.stable
+    return ReleaseStatus(
+        stable=plan.stable,
+        target=plan.target,
+        previous=before.stable if moved else before.previous,
+        rejected=before.rejected,
+    )
+
+
+def _images(seen: View) -> dict[str, str]:
+    hosting = [candidate.name for candidate in seen.hosting[:LISTED]]
+    return {name: seen.images.defaults[name] for name in hosting if name in seen.images.defaults}
+
+
+def _profiles(observed: ObservedDeployment, seen: View) -> list[ProfileStatus]:
+    """Every allowed profile that some selected node belongs to: the build it runs, or why it runs none."""
+    shown = [_profile(observed, seen, c) for c in seen.candidates if c.name in seen.placed.matching]
+    return sorted(shown, key=lambda profile: profile.name)
+
+
+def _profile(observed: ObservedDeployment, seen: View, candidate: Candidate) -> ProfileStatus:
+    name, hosting = candidate.name, candidate.name in seen.placed.hosting
+    variants = ", ".join(f"{model}/{variant.name}" for model, variant in candidate.fit.variants.items())
+    return ProfileStatus(
+        name=name,
+        variant=variants if not candidate.refusal else None,
+        workload=workloads.name(observed.deployment.metadata.name, name) if hosting else None,
+        nodes=len(seen.placed.of(name)),
+        ready=sum(device.ready for device in seen.devices if device.profile == name),
+        reason=_remark(seen, candidate)[:TEXT],
+    )
+
+
+def _remark(seen: View, candidate: Candidate) -> str:
+    """What a person should know of it; empty when all is as wished."""
+    name = candidate.name
+    if candidate.refusal:
+        return f"{Reason.NO_BUILD_IN_TARGET}: {candidate.refusal}" if candidate.incumbent else candidate.refusal
+    if name not in seen.placed.hosting:
+        return "its nodes take a better fitting profile, or have too little memory"
+    wanted = next(iter(candidate.profile.spec.runtime.providers), "")
+    got = {device.provider for device in seen.devices if device.profile == name} - {"", wanted}
+    return f"runs on {', '.join(sorted(got))} instead of {wanted}" if wanted and got else ""

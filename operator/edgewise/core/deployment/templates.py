@@ -1,0 +1,71 @@
+"""Pod templates of a deployment: what each is made from, and which pods of an older one are replaced now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from edgewise.api.edgemodel import EdgeModelSpec
+from edgewise.core.children import pods
+from edgewise.core.children.pods import PodInputs
+from edgewise.core.deployment.verdict import allowance
+from edgewise.core.deployment.view import Candidate, View
+from edgewise.core.observed import ObservedDeployment, Pod, Workload
+from edgewise.core.progress import reachable
+
+
+def made_from(observed: ObservedDeployment, seen: View) -> dict[str, PodInputs]:
+    """Profile -> inputs of its pod template, for every profile that needs a workload."""
+    present = {workload.profile: workload for workload in observed.workloads}
+    return {c.name: _lasting(_needed(observed, seen, c), present.get(c.name)) for c in seen.hosting}
+
+
+def _needed(observed: ObservedDeployment, seen: View, candidate: Candidate) -> PodInputs:
+    served = [release for release in (seen.target, seen.stable) if release is not None]
+    secrets = [secret for release in served for model in release.models.values() for secret in _secrets(model)]
+    return pods.inputs(observed.deployment, candidate.profile, candidate.image, candidate.memory, secrets)
+
+
+def _secrets(model: EdgeModelSpec) -> Iterable[str]:
+    for variant in model.variants:
+        for reference in (variant.source.secret_ref, variant.source.ca_secret_ref):
+            if reference is not None:
+                yield reference.name
+
+
+def _lasting(needed: PodInputs, present: Workload | None) -> PodInputs:
+    """The present inputs where they are only roomier: to need less memory, or a Secret less, replaces no pod."""
+    if present is None or present.memory < needed.memory or not set(needed.secrets) <= set(present.secrets):
+        return needed
+    roomier = replace(needed, memory=present.memory, secrets=present.secrets)
+    return roomier if roomier.hash == present.template else needed
+
+
+def outdated(observed: ObservedDeployment, seen: View, inputs: Mapping[str, PodInputs]) -> list[Pod]:
+    """Pods of an older template on reachable nodes that shall serve the target; those that do not serve first."""
+    online = reachable(observed)
+    return [
+        pod
+        for pod in sorted(observed.pods, key=lambda pod: (pod.ready, pod.node))
+        if seen.placed.nodes.get(pod.node) == pod.profile
+        and pod.template != inputs[pod.profile].hash
+        and pod.node in online
+        and not pod.deleting
+    ]
+
+
+def due(observed: ObservedDeployment, seen: View, inputs: Mapping[str, PodInputs]) -> list[Pod]:
+    """Pods to delete now, for their DaemonSet to make anew from its template.
+
+    Those that do not serve anyhow all at once, the others within what maxUnavailable leaves; none before the DaemonSet
+    has the template, and none while the rollout is paused.
+    """
+    where, rollout = observed.deployment.spec.placement, observed.deployment.spec.rollout
+    if where.mode != "PerNode" or rollout.paused:
+        return []
+    current = {w.profile for w in observed.workloads if w.profile in inputs and w.template == inputs[w.profile].hash}
+    ripe = [pod for pod in outdated(observed, seen, inputs) if pod.profile in current]
+    answering = {pod.node for pod in observed.pods if pod.ready and not pod.deleting}
+    away = sum(device.name not in answering for device in seen.reachable)
+    room = max(0, allowance(seen, rollout.max_unavailable) - away)
+    return [pod for pod in ripe if not pod.ready] + [pod for pod in ripe if pod.ready][:room]

@@ -1,0 +1,170 @@
+"""How far a deployment is: ordered checks over the view; the first that speaks is Ready's reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence, Sized
+from dataclasses import replace
+from datetime import datetime
+
+from edgewise.api.names import READY, RECONCILING, Reason
+from edgewise.core import conditions, support
+from edgewise.core.conditions import Verdict
+from edgewise.core.deployment.view import View
+from edgewise.core.observed import ObservedDeployment
+from edgewise.core.outcome import conditions_by_type
+from edgewise.core.progress import NodeProgress
+
+PATIENCE = 600.0
+"""Seconds more than maxUnavailable devices may be off goal before a promoted deployment stops being Ready."""
+
+Check = Callable[[ObservedDeployment, View, float], Verdict | None]
+
+
+def judge(observed: ObservedDeployment, view: View, now: float) -> Verdict:
+    spoken = (check(observed, view, now) for check in CHECKS)
+    return next(verdict for verdict in spoken if verdict is not None)
+
+
+def allowance(view: View, max_unavailable: str) -> int:
+    """Devices that may be away at the same time: the percentage of the reachable ones, at least one."""
+    return max(1, len(view.reachable) * int(max_unavailable.rstrip("%")) // 100)
+
+
+def model_is_gone(_: ObservedDeployment, view: View, __: float) -> Verdict | None:
+    if not view.course.gone:
+        return None
+    return conditions.stalled(
+        Reason.MODEL_GONE,
+        f"EdgeModel {', '.join(view.course.gone)} was deleted; {view.target.name} is served on from its snapshot. "
+        "Create the EdgeModel again, or delete this EdgeDeployment",
+    )
+
+
+def nothing_is_placed(observed: ObservedDeployment, view: View, _: float) -> Verdict | None:
+    """Says the first link that is missing between nodes and model."""
+    if view.placed.nodes:
+        return None
+    reason, message = _missing_link(observed, view)
+    if view.placed.kept and view.stable is not None:
+        message += f"; {_nodes(view.placed.kept)} still served by {view.stable.name}"
+    elif observed.workloads:
+        message += "; what runs is left as it is"
+    return conditions.stalled(reason, message)
+
+
+def _missing_link(observed: ObservedDeployment, view: View) -> tuple[str, str]:
+    placed, where = view.placed, observed.deployment.spec.placement
+    if placed.tainted and not placed.unplaced:
+        untolerated = "have taints that placement.tolerations does not tolerate; add them there"
+        return Reason.NO_MATCHING_NODE, f"the {_nodes(placed.tainted)} selected {untolerated}"
+    if not placed.unplaced:
+        selector = ", ".join(f"{key}={value}" for key, value in sorted(where.node_selector.items()))
+        nowhere = f"no node has the labels of placement.nodeSelector ({selector})"
+        return Reason.NO_MATCHING_NODE, nowhere if selector else "the cluster has no node"
+    if not placed.matching:
+        return Reason.NO_MATCHING_PROFILE, (
+            f"no DeviceProfile matches the {_nodes(placed.unplaced)} selected; "
+            "label a node edgewise.dev/device=<profile>, or add a DeviceProfile"
+        )
+    for node, why in sorted(placed.unplaced.items()):
+        if why.startswith(Reason.INSUFFICIENT_MEMORY):
+            need = why.removeprefix(f"{Reason.INSUFFICIENT_MEMORY}: ").partition("; keeps")[0]
+            return Reason.INSUFFICIENT_MEMORY, f"{node}: {need}; add a smaller build, or lower serving.resources"
+    misfits = "; ".join(f"{c.name} ({c.refusal})" for c in view.candidates if c.name in placed.matching)
+    there = f"the {_nodes(placed.unplaced)} selected"
+    if not misfits:
+        return Reason.NO_FITTING_BUILD, f"placement.profiles names no profile of {there}; add one"
+    return Reason.NO_FITTING_BUILD, f"no build fits {there}: {misfits}"
+
+
+def everything_serves(observed: ObservedDeployment, view: View, _: float) -> Verdict | None:
+    """On the reachable nodes, that is; a promoted release needs none of them."""
+    return _serving(observed, view) if view.arrived or (view.settled and not view.off) else None
+
+
+def a_few_are_away(observed: ObservedDeployment, view: View, now: float) -> Verdict | None:
+    """Once promoted, Ready stays True unless too many devices are off goal for too long."""
+    if not view.settled:
+        return None
+    allowed = allowance(view, observed.deployment.spec.rollout.max_unavailable)
+    if len(view.off) <= allowed and view.count("updated"):
+        return _serving(observed, view)
+    before = conditions_by_type(observed.deployment.status.conditions)
+    if READY not in before or before[READY].status != "True":
+        return None
+    began = before[RECONCILING].last_transition_time if RECONCILING in before else None
+    if began is not None and now - datetime.fromisoformat(began).timestamp() > PATIENCE:
+        return None
+    return replace(_serving(observed, view), reconciling=True)
+
+
+def devices_failed(_: ObservedDeployment, view: View, __: float) -> Verdict | None:
+    failed = [device for device in view.devices if device.state == "failed"]
+    if not failed:
+        return None
+    served_on = f"; they keep serving {view.stable.name}" if view.stable is not None and not view.settled else ""
+    return conditions.stalled(
+        failed[0].reason,
+        f"{len(failed)} of {_nodes(view.reachable)} cannot serve {view.target.name} ({_named(failed)}): "
+        f"{failed[0].message}{served_on}",
+    )
+
+
+def pods_are_refused(observed: ObservedDeployment, _: View, __: float) -> Verdict | None:
+    if not observed.refused:
+        return None
+    workload, why = min(observed.refused.items())
+    return conditions.stalled(Reason.PODS_REFUSED, f"the API server refuses the pods of {workload}: {why}")
+
+
+def still_going(observed: ObservedDeployment, view: View, _: float) -> Verdict | None:
+    """Always speaks: it is the last."""
+    if not view.reachable:
+        return conditions.working(Reason.STARTING, f"{_nodes(view.devices)} offline; waiting for one")
+    text = f"{_tally(view)}{_trouble(view)}"
+    if observed.deployment.spec.rollout.paused and view.stable is not None and not view.settled:
+        return conditions.working(Reason.PAUSED, f"{text}; spec.rollout.paused holds the others")
+    usual = Reason.STARTING if view.stable is None or view.settled else Reason.ROLLING_OUT
+    return conditions.working(next((device.reason for device in view.off if device.reason), usual), text)
+
+
+def _serving(observed: ObservedDeployment, view: View) -> Verdict:
+    text = f"{_tally(view)}{_trouble(view)}"
+    if offline := view.count("offline"):
+        text += f"; {offline} offline"
+    if view.placed.unplaced:
+        text += f"; {len(view.placed.unplaced)} unplaced"
+    if ignored := support.ignored_in_deployment(observed.deployment.spec):
+        return conditions.serving(Reason.FIELDS_NOT_ACTED_ON, f"{text}; {support.REMARK}: {', '.join(ignored)}")
+    return conditions.serving(Reason.SERVING, text)
+
+
+def _tally(view: View) -> str:
+    return f"{view.count('updated')} of {len(view.reachable)} reachable nodes serve {view.target.name}"
+
+
+def _trouble(view: View) -> str:
+    """What one of the devices that are off says, a device with a reason first; empty when none says anything."""
+    telling = sorted((device for device in view.off if device.reason or device.message), key=lambda d: not d.reason)
+    return f"; {telling[0].name}: {telling[0].message or telling[0].reason}" if telling else ""
+
+
+def _named(devices: Sequence[NodeProgress], limit: int = 3) -> str:
+    names = [device.name for device in devices]
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
+
+
+def _nodes(some: Sized) -> str:
+    return f"{len(some)} node{'' if len(some) == 1 else 's'}"
+
+
+CHECKS: tuple[Check, ...] = (
+    model_is_gone,  # a person must act, though everything still answers
+    nothing_is_placed,  # no node, no profile, no build, no room
+    everything_serves,
+    a_few_are_away,  # promoted: one bad device cannot take Ready away from a fleet
+    devices_failed,  # somebody tried the target and could not
+    pods_are_refused,  # admission (Pod Security, quota) says no
+    still_going,
+)

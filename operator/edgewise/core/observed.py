@@ -1,0 +1,173 @@
+"""What a decision may look at: small frozen projections, gathered by the controller in one place before any thinking.
+
+If a decision needs one more fact, add it here; nothing is fetched in the middle of thinking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgewise.api.deviceprofile import DeviceProfile
+from edgewise.api.edgedeployment import EdgeDeployment
+from edgewise.api.edgemodel import EdgeModel
+from edgewise.contract.plan import Plan as DevicePlan
+from edgewise.contract.report import Report
+
+
+@dataclass(frozen=True)
+class ObjectRef:
+    """An object in the cluster. uid and resourceVersion are preconditions where it is deleted."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    uid: str = ""
+    resource_version: str = ""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node, as far as placement is concerned."""
+
+    name: str
+    labels: Mapping[str, str]
+    ready: bool
+    taints: tuple[Mapping[str, str], ...] = ()
+    memory: int = 0
+    """Allocatable memory, bytes."""
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A runtime pod."""
+
+    name: str
+    namespace: str
+    uid: str
+    node: str
+    """Where it runs, or is meant to; empty while that is open."""
+    ip: str
+    ready: bool
+    profile: str
+    template: str
+    """Hash of the pod template it was made from (annotation)."""
+    deleting: bool = False
+    problem: str = ""
+    """Why it does not start, in the kubelet's or the scheduler's words (ImagePullBackOff: …, Unschedulable: …)."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A DaemonSet or Deployment of ours."""
+
+    ref: ObjectRef
+    profile: str
+    template: str
+    """Hash of its present pod template (annotation)."""
+    image: str
+    memory: int = 0
+    """Bytes of models its pods were made for (annotation); 0: unknown, or stated by a person."""
+    secrets: tuple[str, ...] = ()
+    """Names of the Secrets its pods mount, sorted."""
+
+
+@dataclass(frozen=True)
+class ReceivedReport:
+    """The newest report of a pod, and when it came (seconds since the epoch)."""
+
+    report: Report
+    at: float
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A ControllerRevision of ours: a model's revision or a deployment's release."""
+
+    ref: ObjectRef
+    number: int
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the administrator decided (chart values)."""
+
+    images: Mapping[str, str] = field(default_factory=dict)
+    """Runtime image per flavour (cpu, openvino, coral, jetson-6, jetson-7) that the administrator chose: rolled out."""
+    default_images: Mapping[str, str] = field(default_factory=dict)
+    """The same where nobody chose: for new workloads only, so that upgrading the operator restarts no device pod."""
+    allowed_images: tuple[str, ...] = ()
+    """Prefixes that serving.image may have; empty: any. (Images of DeviceProfiles are the administrator's own.)"""
+    report_url: str = ""
+    report_ca: str = ""
+    label_grace: float = 300.0
+    """Seconds a profile label stays on a node that no longer matches."""
+
+
+@dataclass(frozen=True)
+class ObservedDeployment:
+    """Everything the decision about one EdgeDeployment looks at."""
+
+    deployment: EdgeDeployment
+    settings: Settings
+    models: Mapping[str, EdgeModel] = field(default_factory=dict)
+    """Those of the namespace that exist and parse."""
+    invalid_models: Mapping[str, str] = field(default_factory=dict)
+    """Name -> why it does not parse."""
+    profiles: tuple[DeviceProfile, ...] = ()
+    """Those that parse."""
+    invalid_profiles: Mapping[str, str] = field(default_factory=dict)
+    """Name -> why it does not parse."""
+    nodes: tuple[Node, ...] = ()
+    pods: tuple[Pod, ...] = ()
+    workloads: tuple[Workload, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Workload name -> why the API server refuses its pods (FailedCreate)."""
+    releases: tuple[Snapshot, ...] = ()
+    """Releases of this deployment, as ControllerRevisions keep them."""
+    plan: DevicePlan | None = None
+    """As the plan ConfigMap holds it now."""
+    cluster_ips: Mapping[str, str] = field(default_factory=dict)
+    """Service name -> cluster IP."""
+    reports: Mapping[str, ReceivedReport] = field(default_factory=dict)
+    """Pod name -> its newest report."""
+    children: tuple[ObjectRef, ...] = ()
+    """Every object this deployment owns."""
+    complete: bool = True
+    """Every kind has been listed once: absence means absence, so pruning is allowed."""
+
+
+@dataclass(frozen=True)
+class ObservedModel:
+    """Everything the decision about one EdgeModel looks at."""
+
+    model: EdgeModel
+    revisions: tuple[Snapshot, ...] = ()
+    """ControllerRevisions it owns."""
+    complete: bool = True
+
+
+@dataclass(frozen=True)
+class ObservedProfile:
+    """Everything the decision about one DeviceProfile looks at."""
+
+    profile: DeviceProfile
+    nodes: tuple[Node, ...] = ()
+
+
+@dataclass(frozen=True)
+class ObservedNode:
+    """Everything the decision about one node's labels looks at."""
+
+    node: Node
+    profiles: tuple[DeviceProfile, ...] = ()
+    """Those that parse."""
+    unmatched_since: Mapping[str, float] = field(default_factory=dict)
+    """Profile -> when the node was first seen not to match although it carries the label."""
+    settings: Settings = Settings()
+    complete: bool = True
+    invalid_profiles: frozenset[str] = frozenset()
+    """Names of those that do not parse."""

@@ -1,0 +1,1 @@
+"""From the kinds (pydantic) to what Kubernetes stores them by: structural schemas, CRD files, reference pages."""

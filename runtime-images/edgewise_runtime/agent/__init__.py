@@ -1,0 +1,75 @@
+"""The device's side of the plan: which release to serve, where to get it, and what to tell the operator.
+
+`run` is started by edgewise_runtime/__main__.py beside the server. Nothing here is needed to answer a request: without
+a network, an operator or an API server the device serves what it has.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgewise.contract.plan import PlanEscalation, PlanServing
+from edgewise_runtime.agent.bell import heard
+from edgewise_runtime.agent.cache import Cache
+from edgewise_runtime.agent.fetch import Access, Fetcher
+from edgewise_runtime.agent.housekeeping import Housekeeping
+from edgewise_runtime.agent.plans import Plans
+from edgewise_runtime.agent.reporting import Reporter, Reporting
+from edgewise_runtime.agent.stock import Stock
+from edgewise_runtime.agent.supervision import keep_running
+from edgewise_runtime.agent.switching import Device, Switching
+from edgewise_runtime.models import Models
+from edgewise_runtime.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from edgewise_runtime.server import Server
+
+
+async def run(server: Server, models: Models, settings: Settings) -> None:
+    """Follow the plan until cancelled; `models` answers what it holds all the while."""
+    folder = Path(settings.cache_folder)
+    plans = Plans(folder, Path(settings.plan_folder))
+    cache = Cache(folder)
+    device = Device(settings.node_name, settings.profile, folder)
+    switching = Switching(device, plans, Stock(cache, _fetcher(settings)), models)
+    reporter = Reporter(settings.node_name, settings.pod_name, settings.profile, Path(settings.token_file))
+    reporting = Reporting(reporter, plans, switching.progress, models)
+    server.on_poke = reporting.wake
+    plans.start()
+    await keep_running(
+        {
+            "plans": plans.watch,
+            "serving options": lambda: _configure(server, plans),
+            "switching": switching.run,
+            "reporting": reporting.run,
+            "housekeeping": Housekeeping(device, plans, cache).run,
+        }
+    )
+
+
+async def _configure(server: Server, plans: Plans) -> None:
+    """Hand the data plane what concerns it, at each plan."""
+    news = plans.bell.listen()
+    configured: tuple[PlanServing, PlanEscalation | None] | None = None
+    while True:
+        plan = plans.current
+        if plan is not None and (plan.serving, plan.escalation) != configured:
+            configured = (plan.serving, plan.escalation)
+            server.configure(*configured)
+        await heard(news, None)
+
+
+def _fetcher(settings: Settings) -> Fetcher:
+    access = Access(
+        secrets=Path(settings.secrets_folder),
+        allowed_addresses=_items(settings.allow_addresses),
+    )
+    try:
+        return Fetcher(access)
+    except ValueError as error:
+        raise SettingsError(f"EDGEWISE_ALLOW_ADDRESSES: {error}; write 127.0.0.1 or 169.254.7.0/24") from error
+
+
+def _items(text: str) -> frozenset[str]:
+    return frozenset(item.strip() for item in text.split(",") if item.strip())

@@ -1,0 +1,98 @@
+"""What one node shall serve, read out of a plan: a release, its builds for the node's profile, how to run them. Pure.
+
+agent/switching.py moves towards a goal; the last one reached is kept on disk (agent/lastgood.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgewise.api.base import Model
+from edgewise.api.deviceprofile import Engine
+from edgewise.api.edgemodel import Confidence, Task
+from edgewise.api.names import short_hash
+from edgewise.contract.plan import Build, Plan, PlanRelease, ProfilePlan, ReleaseModel
+
+
+class GoalModel(Model):
+    """One model, in the build that fits this node."""
+
+    name: str
+    version: str
+    task: Task
+    confidence: Confidence | None = None
+    build: Build
+
+
+class Goal(Model):
+    """A release as this node serves it. Equal goals need no work."""
+
+    release: str
+    engine: Engine
+    providers: list[str]
+    options: dict[str, str]
+    require_accelerator: bool
+    models: list[GoalModel]
+
+    @property
+    def identity(self) -> str:
+        """Changes with anything that could change whether the release works here: builds, sources, engine, options."""
+        return short_hash(self.model_dump_json(), 32)
+
+    def blobs(self) -> frozenset[str]:
+        """sha256 of all its files."""
+        return frozenset(model.build.source.sha256 for model in self.models)
+
+
+@dataclass(frozen=True)
+class NoBuild:
+    """This node cannot serve the release; it keeps what it serves."""
+
+    release: str
+    models: tuple[ReleaseModel, ...]
+    message: str
+
+
+def goal_of(plan: Plan, release: str, profile: str) -> Goal | NoBuild:
+    """What serving `release` means on a node of `profile`."""
+    snapshot = next((candidate for candidate in plan.releases if candidate.name == release), None)
+    if snapshot is None:
+        return NoBuild(release, (), f"the plan names release {release} but does not hold it")
+    runtime = plan.profiles.get(profile)
+    if runtime is None or release not in runtime.variants:
+        message = f"release {release} has no build for profile {profile}; this node keeps what it serves"
+        return NoBuild(release, tuple(snapshot.models), message)
+    models = _models(snapshot, runtime.variants[release])
+    if isinstance(models, str):
+        return NoBuild(release, tuple(snapshot.models), f"release {release}: {models}; this node keeps what it serves")
+    return _goal(snapshot, runtime, models)
+
+
+def files_needed(plan: Plan, profile: str) -> frozenset[str]:
+    """sha256 of the files that the plan's target and stable release need on such a node."""
+    goals = [goal_of(plan, release, profile) for release in {plan.target, plan.stable or plan.target}]
+    return frozenset().union(*(goal.blobs() for goal in goals if isinstance(goal, Goal)))
+
+
+def _goal(snapshot: PlanRelease, runtime: ProfilePlan, models: list[GoalModel]) -> Goal:
+    return Goal(
+        release=snapshot.name,
+        engine=runtime.engine,
+        providers=runtime.providers,
+        options=runtime.options,
+        require_accelerator=runtime.require_accelerator,
+        models=models,
+    )
+
+
+def _models(snapshot: PlanRelease, chosen: dict[str, str]) -> list[GoalModel] | str:
+    """Every model of the release with its chosen build; or what is missing."""
+    found = []
+    for model in snapshot.models:
+        build = next((build for build in model.builds if build.variant == chosen.get(model.name)), None)
+        if build is None:
+            return f"the plan chooses no build of model {model.name} that it holds"
+        found.append(
+            GoalModel(name=model.name, version=model.version, task=model.task, confidence=model.confidence, build=build)
+        )
+    return found

@@ -1,0 +1,28 @@
+"""Keeps the agent's parts running: a bug in one is logged and that part started again; serving never notices."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from edgewise_runtime.agent.backoff import backoff
+
+log = logging.getLogger(__name__)
+
+
+async def keep_running(parts: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
+    """Run all parts until cancelled."""
+    await asyncio.gather(*(_keep_running(name, part) for name, part in parts.items()))
+
+
+async def _keep_running(name: str, part: Callable[[], Awaitable[None]]) -> None:
+    attempt = 0
+    while True:
+        try:
+            await part()
+            log.error("a part of the agent ended; starting it again", extra={"part": name})
+        except Exception:  # the last line of defence: whatever it is, the device goes on serving
+            log.exception("a part of the agent failed; starting it again", extra={"part": name})
+        await asyncio.sleep(backoff(attempt, 1.0, 60.0))
+        attempt += 1

@@ -1,0 +1,65 @@
+"""Requests and answers without any transport: what the data plane, the codecs and the escalation client pass around."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edgewise_runtime.engines.base import Array
+
+Scalar = str | int | float | bool
+Parameters = Mapping[str, Scalar]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One named tensor. `data` has its full shape; BYTES tensors are object arrays of bytes."""
+
+    name: str
+    datatype: str
+    data: Array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    @property
+    def nbytes(self) -> int:
+        return self.data.nbytes if self.data.dtype != object else sum(map(len, self.data.flat))
+
+
+@dataclass(frozen=True)
+class InferRequest:
+    """A decoded request. Nothing in it was compared with a model yet."""
+
+    model: str
+    inputs: tuple[Tensor, ...]
+    version: str = ""
+    """Empty: whichever is served."""
+    id: str | None = None
+    parameters: Parameters = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
+    """Empty: all."""
+    binary: Mapping[str, bool] = field(default_factory=dict)
+    """Outputs that say themselves whether they want binary data."""
+    binary_default: bool = False
+    """What all other outputs want."""
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the inputs; what the scheduler weighs."""
+        return sum(tensor.nbytes for tensor in self.inputs)
+
+    def wants_binary(self, output: str) -> bool:
+        return self.binary.get(output, self.binary_default)
+
+
+@dataclass(frozen=True)
+class InferResponse:
+    """An answer, whoever gave it."""
+
+    model: str
+    version: str
+    outputs: tuple[Tensor, ...]
+    id: str | None = None
+    parameters: Parameters = field(default_factory=dict)

@@ -1,0 +1,102 @@
+"""Inference requests: bytes to InferRequest for the server, InferRequest to bytes for the escalation client."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from edgewise_runtime.engines.base import TensorSpec
+from edgewise_runtime.errors import BadRequestError, shown
+from edgewise_runtime.protocol import fields
+from edgewise_runtime.protocol.binary import SIZE, read_tensors, split
+from edgewise_runtime.protocol.datatypes import BYTES, DTYPES, pack, unpack
+from edgewise_runtime.protocol.messages import InferRequest, Tensor
+
+BINARY_DEFAULT = "binary_data_output"
+BINARY = "binary_data"
+
+
+def decode_request(body: memoryview, json_size: int | None, model: str, version: str) -> InferRequest:
+    """A request body; `json_size` is the value of Inference-Header-Content-Length. The tensors are views of `body`."""
+    message, tail = split(body, json_size)
+    inputs = read_tensors(message, "inputs", tail)
+    if not inputs:
+        raise BadRequestError("the request has no inputs")
+    parameters = fields.parameters(message, "")
+    binary = _outputs(message)
+    default = fields.flag(parameters, BINARY_DEFAULT, "parameters") or False
+    return InferRequest(
+        model=model,
+        version=version,
+        id=fields.text(message, "id"),
+        parameters=parameters,
+        inputs=inputs,
+        outputs=tuple(binary),
+        binary={name: wanted for name, wanted in binary.items() if wanted is not None},
+        binary_default=default,
+    )
+
+
+def decode_raw(body: memoryview, inputs: Sequence[TensorSpec], model: str, version: str) -> InferRequest:
+    """A raw binary request (header value 0): the whole body is the model's one input, one sample of it."""
+    if len(inputs) != 1:
+        raise BadRequestError(f"a raw binary request needs a model with one input; {model} has {len(inputs)}")
+    spec = inputs[0]
+    if spec.datatype == BYTES:
+        raise BadRequestError(f"{spec.name}: BYTES cannot be sent raw; send a JSON part and its length")
+    shape = _raw_shape(spec, body.nbytes)
+    tensor = Tensor(spec.name, spec.datatype, unpack(body, spec.datatype, shape, spec.name))
+    return InferRequest(model=model, version=version, inputs=(tensor,), binary_default=True)
+
+
+def encode_request(request: InferRequest) -> tuple[bytes, int]:
+    """(body, length of its JSON part): inputs and wanted outputs binary; the server must have the extension."""
+    packed = [pack(tensor.data) for tensor in request.inputs]
+    message: fields.Json = {
+        "inputs": [
+            {"name": t.name, "datatype": t.datatype, "shape": list(t.shape), "parameters": {SIZE: len(raw)}}
+            for t, raw in zip(request.inputs, packed, strict=True)
+        ]
+    }
+    if request.id is not None:
+        message["id"] = request.id
+    if request.outputs:
+        message["outputs"] = [{"name": name, "parameters": {BINARY: True}} for name in request.outputs]
+    else:
+        message["parameters"] = {BINARY_DEFAULT: True}
+    head = json.dumps(message).encode()
+    return b"".join([head, *packed]), len(head)
+
+
+def _outputs(message: fields.Json) -> dict[str, bool | None]:
+    """{requested output: whether it wants binary data, where it says}."""
+    wanted: dict[str, bool | None] = {}
+    for item in fields.objects(message, "outputs", ""):
+        name = fields.name_of(item, "outputs")
+        parameters = fields.parameters(item, f"{name}: ")
+        unknown = {"classification", "shared_memory_region"} & set(parameters)
+        if unknown:
+            raise BadRequestError(f"{name}: the extension {min(unknown)} is not served here")
+        if name in wanted:
+            raise BadRequestError(f"outputs names {shown(name)} twice")
+        wanted[name] = fields.flag(parameters, BINARY, name)
+    return wanted
+
+
+def _raw_shape(spec: TensorSpec, size: int) -> tuple[int, ...]:
+    """The first variable dimension is a batch of 1; one more may be worked out from the size."""
+    shape = list(spec.shape)
+    if shape and shape[0] == -1:
+        shape[0] = 1
+    if shape.count(-1) > 1:
+        raise BadRequestError(
+            f"{spec.name}: shape {list(spec.shape)} cannot be worked out from a raw request; send a JSON part"
+        )
+    known = DTYPES[spec.datatype].itemsize
+    for length in shape:
+        known *= length if length != -1 else 1
+    if -1 in shape:
+        if size % known or not size:
+            raise BadRequestError(f"{spec.name}: {size} bytes do not fill shape {list(spec.shape)}")
+        shape[shape.index(-1)] = size // known
+    return tuple(shape)

@@ -1,0 +1,106 @@
+"""What the environment tells the runtime. Each field says its unit, its reason and its danger; the docs quote it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edgewise.api.names import HTTP_PORT, METRICS_PORT
+from edgewise.contract import plan
+
+
+class SettingsError(ValueError):
+    """An environment variable that cannot be read; the message names it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`http_port` is read from EDGEWISE_HTTP_PORT, and so on."""
+
+    host: str = ""
+    """Address to listen on. Empty: all, IPv4 and IPv6, as a pod needs; `serve` on a laptop uses 127.0.0.1."""
+
+    http_port: int = HTTP_PORT
+    """Open Inference Protocol. 0: any free port."""
+
+    metrics_port: int = METRICS_PORT
+    """/metrics, /healthz and POST /poke; not for the inference network."""
+
+    node_name: str = ""
+    """From the downward API: which node this is, hence whether the plan's wave includes it."""
+
+    pod_name: str = ""
+    """From the downward API: goes into reports."""
+
+    profile: str = ""
+    """DeviceProfile this pod runs for: picks engine and variants from the plan."""
+
+    plan_folder: str = plan.PLAN_FOLDER
+    """Where the plan's ConfigMap is mounted."""
+
+    cache_folder: str = plan.CACHE_FOLDER
+    """Model files and the last good plan; what a device lives on without a network."""
+
+    token_file: str = plan.TOKEN_FILE
+    """Projected service-account token for reports; renewed on disk by the kubelet, so it is read anew each time."""
+
+    secrets_folder: str = plan.SECRETS_FOLDER
+    """<folder>/<secret>/<key>: credentials of model sources."""
+
+    allow_addresses: str = ""
+    """Comma-separated addresses and networks (127.0.0.1, 169.254.7.0/24) that models may come from although they are
+    loopback or link-local. For laptops and tests: a plan could otherwise make a device read its own services, or its
+    cloud's metadata."""
+
+    max_body: int = 64 * 2**20
+    """Bytes of one request, after decompression. A device holds this much for each request in flight."""
+
+    max_json: int = 16 * 2**20
+    """Bytes of a request's JSON part. Python's numbers take ten times their text: larger tensors must be binary."""
+
+    body_timeout: float = 30.0
+    """Seconds a request's body may take to arrive; also the longest wait for the first request of a connection."""
+
+    workers: int = 0
+    """Models run at the same time, at most. 0: one per usable core, at most 4; more only wait for each other."""
+
+    max_queue: int = plan.PlanServing().max_queue
+    """Requests that may wait for a worker until a plan says otherwise; the next one gets 503."""
+
+    grace: float = 25.0
+    """Seconds from SIGTERM until connections are cut. Below terminationGracePeriodSeconds (30), which kills."""
+
+    quiet: float = 5.0
+    """Seconds without a request after which a draining pod believes that it is forgotten: Services learn of it late,
+    and its successor needs a few seconds to start."""
+
+    log_level: str = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Unset and empty variables take the default. SettingsError names the one that cannot be read."""
+        environment = os.environ if environment is None else environment
+        values: dict[str, Any] = {}
+        for field in dataclasses.fields(cls):
+            text = environment.get(f"EDGEWISE_{field.name.upper()}", "")
+            if text:
+                values[field.name] = _parse(field.name, text, type(field.default))
+        return cls(**values)
+
+
+def _parse(name: str, text: str, kind: type[Any]) -> str | int | float:
+    if kind is str:
+        return text
+    try:
+        number: int | float = kind(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number < float("inf"):
+        raise SettingsError(
+            f"EDGEWISE_{name.upper()}={text!r}: {'a whole' if kind is int else 'a'} number from 0 up is needed"
+        )
+    return number

@@ -1,0 +1,1 @@
+"""The operator's own code against a real API server."""

@@ -1,0 +1,243 @@
+"""Manifests to start from: per kind the smallest one that is accepted, and one that sets every field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgewise.api.names import API_VERSION
+
+Manifest = dict[str, Any]
+
+SHA = "0123456789abcdef" * 4
+SECRET_KEY = {"name": "credentials", "key": "token"}
+TOLERATION = {
+    "key": "edge", "operator": "Equal", "value": "yes", "effect": "NoExecute", "tolerationSeconds": 300,
+}  # fmt: skip
+RESOURCES = {"requests": {"cpu": "500m", "memory": "128Mi"}, "limits": {"nvidia.com/gpu": 1}}
+VARIANT = {
+    "name": "int8",
+    "format": "ONNX",
+    "precision": "INT8",
+    "source": {"uri": "https://models.example/digits.onnx", "sha256": SHA},
+}
+
+
+def manifest(kind: str, spec: Manifest, name: str = "digits") -> Manifest:
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+SMALL_PROFILE = manifest(
+    "DeviceProfile",
+    {
+        "nodeSelectorTerms": [
+            {"matchExpressions": [{"key": "kubernetes.io/arch", "operator": "In", "values": ["arm64"]}]}
+        ],
+        "variants": [{"format": "ONNX", "precision": "INT8"}],
+    },
+)
+SMALL_MODEL = manifest("EdgeModel", {"version": "1.0.0", "variants": [VARIANT]})
+SMALL_DEPLOYMENT = manifest("EdgeDeployment", {"models": [{"name": "digits"}]})
+
+FULL_PROFILE = manifest(
+    "DeviceProfile",
+    {
+        "priority": 900,
+        "nodeSelectorTerms": [
+            {"matchExpressions": [{"key": "nvidia.com/gpu.memory", "operator": "Gt", "values": ["4096"]}]},
+            {"matchExpressions": [{"key": "edgewise.dev/device", "operator": "Exists"}]},
+        ],
+        "runtime": {
+            "engine": "ONNXRuntime",
+            "image": "registry.example:5000/edgewise/runtime:jetson@sha256:" + SHA,
+            "providers": ["TensorrtExecutionProvider", "CPUExecutionProvider"],
+            "options": {"trt_fp16_enable": "true"},
+            "requireAccelerator": True,
+            "exclusive": True,
+            "platform": "jetpack-6",
+        },
+        "variants": [{"format": "ONNX", "precision": "FP16"}, {"format": "ONNX", "precision": "FP32"}],
+        "limits": {"maxBatchSize": 32, "modelMemory": "4Gi", "acceleratorMemory": "8Mi"},
+        "pod": {
+            "runtimeClassName": "nvidia",
+            "resources": RESOURCES,
+            "devices": [{"path": "/dev/apex_0"}],
+            "supplementalGroups": [44],
+            "tolerations": [TOLERATION],
+            "imagePullSecrets": [{"name": "registry"}],
+            "env": [{"name": "LD_LIBRARY_PATH", "value": "/usr/lib/tegra"}],
+            "volumes": [{"name": "tegra", "hostPath": "/usr/lib/tegra", "mountPath": "/usr/lib/tegra"}],
+        },
+        "hardware": {
+            "accelerator": "Ampere GPU",
+            "cores": 12,
+            "memory": "64Gi",
+            "storage": "64G",
+            "watts": {"min": "15", "max": "60"},
+            "priceUSD": 1999,
+            "benchmarks": [
+                {
+                    "model": "resnet50",
+                    "precision": "INT8",
+                    "latency": "2ms",
+                    "framesPerSecond": "499.5",
+                    "watts": "40",
+                    "accuracy": "0.761",
+                    "source": "https://example.org/benchmarks",
+                }
+            ],
+        },
+    },
+    name="jetson-agx-orin",
+)
+
+FULL_MODEL = manifest(
+    "EdgeModel",
+    {
+        "version": "2.1.0-rc.1+build.7",
+        "task": "Classification",
+        "description": "handwritten digits",
+        "confidence": {"output": "logits", "method": "Entropy", "temperature": "1.5"},
+        "processing": {
+            "pre": [{"step": "Resize", "options": {"width": "28"}}],
+            "post": [{"step": "TopK", "options": {"k": "3"}}],
+            "labels": ["zero", "one"],
+        },
+        "selfTest": {
+            "source": "oci://registry.example/digits-golden:1",
+            "sha256": SHA,
+            "tolerance": "0.01",
+            "minAccuracy": "0.9",
+        },
+        "variants": [
+            {
+                **VARIANT,
+                "source": {
+                    "uri": "oci://registry.example/digits:int8",
+                    "sha256": SHA,
+                    "size": 83_000,
+                    "mirrors": ["https://mirror.example/digits.onnx"],
+                    "secretRef": {"name": "registry"},
+                    "plainHTTP": True,
+                    "caSecretRef": {"name": "site-ca", "key": "ca.crt"},
+                },
+                "memory": "40Mi",
+                "accuracy": "0.957",
+                "deltas": [{"fromSha256": SHA, "uri": "https://models.example/digits.delta", "sha256": SHA}],
+            },
+            {**VARIANT, "name": "fp32", "precision": "FP32"},
+        ],
+        "verification": {
+            "required": True,
+            "publicKeys": [{"secretRef": {"name": "keys", "key": "model.pub"}}],
+            "minVersion": "2.0.0",
+            "notAfter": "2027-01-01T00:00:00Z",
+        },
+        "encryption": {"keySecretRef": {"name": "keys", "key": "model.key"}},
+        "revisionHistoryLimit": 5,
+    },
+)
+
+FULL_DEPLOYMENT = manifest(
+    "EdgeDeployment",
+    {
+        "models": [{"name": "digits"}, {"name": "ocr"}],
+        "pipeline": [{"name": "read", "model": "ocr", "from": "request", "crop": "boxes", "when": "score > 0.5"}],
+        "release": "digits-1a2b3c",
+        "placement": {
+            "mode": "Replicas",
+            "replicas": 3,
+            "nodeSelector": {"topology.kubernetes.io/zone": "lab"},
+            "tolerations": [TOLERATION],
+            "profiles": ["coral-usb", "generic-arm64"],
+        },
+        "requirements": {"minAccuracy": "0.95", "maxLatency": "20ms", "precisions": ["INT8", "FP16"]},
+        "serving": {
+            "batching": "Off",
+            "maxQueue": 16,
+            "resources": RESOURCES,
+            "trafficDistribution": "PreferClose",
+            "hostPort": 8080,
+            "cache": {"type": "HostPath", "path": "/var/lib/edgewise", "limit": "2Gi"},
+            "switch": "InPlace",
+            "auth": {"tokenSecretRef": SECRET_KEY, "clientCASecretRef": SECRET_KEY},
+            "image": "registry.example/edgewise/runtime:1",
+        },
+        "escalation": {
+            "targets": [
+                {"name": "gateway", "deploymentRef": {"name": "gateway"}},
+                {
+                    "name": "cloud",
+                    "url": "https://triton.example:8000",
+                    "model": "digits-large",
+                    "tls": {
+                        "caSecretRef": SECRET_KEY,
+                        "clientCertSecretRef": {"name": "client"},
+                        "serverName": "triton.example",
+                    },
+                    "credentialsSecretRef": {"name": "cloud"},
+                },
+            ],
+            "when": {"confidenceBelow": "0.85", "overloaded": False, "unavailable": False},
+            "timeout": "200ms",
+            "budget": {"ratio": "0.30", "requestsPerMinute": 60, "bytesPerDay": "20Mi"},
+            "privacy": "Never",
+            "spool": {"maxBytes": "32Mi", "maxAge": "24h", "sink": "s3://bucket/hard"},
+        },
+        "rollout": {
+            "waves": [{"nodes": 1}, {"percent": 10}, {"selector": {"site": "lab"}}],
+            "gates": {
+                "soak": "1h30m",
+                "minRequests": 100,
+                "deadline": "2d",
+                "onTooFew": "Hold",
+                "errorRate": "0.01",
+                "latencyRatio": "1.25",
+                "confidenceShift": "0.2",
+                "maxFailed": "5%",
+                "query": [{"name": "errors", "promql": "sum(rate(errors[5m]))", "max": "0.5"}],
+            },
+            "promote": "digits-1a2b3c/2",
+            "retry": "digits-1a2b3c",
+            "rollbackOnFailure": False,
+            "maxUnavailable": "25%",
+            "window": {"schedule": "0 2 * * *", "duration": "4h", "timeZone": "Europe/Berlin"},
+            "bandwidth": "2Mi",
+            "paused": True,
+        },
+        "reporting": {"interval": "10m", "duringRollout": "30s"},
+    },
+)
+
+CONDITION = {
+    "type": "Ready",
+    "status": "False",
+    "reason": "RollingOut",
+    "message": "3 of 5 nodes serve digits-1a2b3c",
+    "observedGeneration": 4,
+    "lastTransitionTime": "2026-01-31T23:59:59Z",
+}
+DEPLOYMENT_STATUS = {
+    "observedGeneration": 4,
+    "conditions": [CONDITION],
+    "url": "http://digits.default.svc:8000",
+    "localURL": "http://10.43.0.7:8000",
+    "release": {"stable": "digits-1a2b3c", "target": "digits-4d5e6f", "previous": "digits-0", "rejected": ["digits-9"]},
+    "nodes": {"matched": 5, "ready": 4, "updated": 3, "offline": 1, "failed": 0, "unplaced": 1},
+    "rollout": {
+        "wave": 1,
+        "waves": 3,
+        "waveStartedAt": "2026-01-31T23:59:59.123456+01:00",
+        "soakEndsAt": "2026-02-01T00:09:59Z",
+        "evidence": "412 requests, 0 errors",
+        "reason": "soaking",
+    },
+    "profiles": [
+        {"name": "coral-usb", "variant": "digits/int8", "workload": "digits-coral-usb", "nodes": 2, "ready": 2,
+         "reason": ""},
+    ],
+    "unplaced": [{"node": "pi-1", "reason": "digits needs 3Gi, raspberry-pi-4 has 2Gi"}],
+    "plan": {"sequence": 7, "followed": 3},
+    "images": {"coral-usb": "registry.example/edgewise/runtime:coral"},
+}  # fmt: skip
+MODEL_STATUS = {"observedGeneration": 1, "conditions": [CONDITION], "revision": "digits-1a2b3c"}
+PROFILE_STATUS = {"observedGeneration": 1, "conditions": [CONDITION], "nodes": 2}

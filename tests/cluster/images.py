@@ -1,0 +1,169 @@
+"""The images of the product and of its tests: built from Containerfiles, named by what went into them.
+
+An image whose inputs are unchanged is neither built nor loaded again. The context of a build is the repository's root
+as far as an image needs it, with the project's wheel in `dist/`.
+"""
+
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tomllib
+
+from tests.cluster import buildah, paths
+from tests.cluster.base_image import base_image
+from tests.cluster.cluster import Cluster, users_kubeconfig
+from tests.cluster.command import run
+from tests.cluster.locking import exclusive
+from tests.cluster.node import Node
+from tests.cluster.prerequisites import install_missing
+from tests.cluster.progress import step
+
+_LOCAL = "localhost"
+_KEPT = 3  # older archives of each image
+_EPOCH = 1_577_836_800  # one modification time for all files of a context, so that a fresh clone finds the same layers
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image; `sources` are what its build may copy, as paths in the repository."""
+
+    name: str
+    containerfile: Path
+    sources: tuple[Path, ...]
+    needs_wheel: bool = True
+    nodes: tuple[str, ...] = ()
+    """Those that run it; empty: all."""
+
+    def runs_on(self, node: str) -> bool:
+        """Whether that node needs it."""
+        return not self.nodes or node in self.nodes
+
+
+IMAGES = (
+    Image("operator", Path("operator/Containerfile"), (Path("operator/requirements.txt"),)),
+    Image("runtime-cpu", Path("runtime-images/cpu/Containerfile"), (Path("runtime-images/requirements"),)),
+    Image(
+        "triton",
+        Path("tests/images/triton/Containerfile"),
+        (Path("tests/images/triton"),),
+        needs_wheel=False,
+        nodes=("cloud-0",),
+    ),
+    Image(
+        "registry",
+        Path("tests/images/registry/Containerfile"),
+        (Path("tests/images/registry"),),
+        needs_wheel=False,
+        nodes=("cloud-0",),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Built:
+    """The references of the images by name: `built["operator"]`; and their archives."""
+
+    references: dict[str, str] = field(default_factory=dict)
+    archives: dict[str, Path] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> str:
+        return self.references[name]
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        """Names and references."""
+        return iter(self.references.items())
+
+
+def build(registry: str = "", images: tuple[Image, ...] = IMAGES) -> Built:
+    """Builds what has changed; with a registry (host/path), the references are there, and pushed."""
+    install_missing()
+    built = Built()
+    with exclusive("images"), tempfile.TemporaryDirectory(prefix="edgewise-images-") as folder:
+        wheel = _wheel(Path(folder, "wheel")) if any(image.needs_wheel for image in images) else None
+        for image in images:
+            _add(built, image, _context(image, wheel, Path(folder, image.name)))
+    if registry:
+        _push(built, registry)
+    return built
+
+
+def distribute(cluster: Cluster, built: Built, images: tuple[Image, ...] = IMAGES) -> None:
+    """Imports the images into the nodes that run them, all nodes at once; a user's own cluster pulls for itself."""
+    if users_kubeconfig():
+        return
+
+    def load(node: Node) -> None:
+        node.load(*(built.archives[i.name] for i in images if i.name in built.archives and i.runs_on(node.name)))
+
+    with step("load the images into the nodes"):
+        cluster.each(load)
+
+
+def _wheel(folder: Path) -> Path:
+    run(sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder, cwd=paths.REPOSITORY)
+    return next(folder.glob("*.whl"))
+
+
+def _context(image: Image, wheel: Path | None, context: Path) -> Path:
+    """The repository's root as far as this image needs it, and nothing else: no change elsewhere rebuilds it."""
+    for source in (image.containerfile, *image.sources):
+        target = context / source
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (paths.REPOSITORY / source).is_dir():
+            shutil.copytree(
+                paths.REPOSITORY / source, target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
+            )
+        else:
+            shutil.copy(paths.REPOSITORY / source, target)
+    if image.needs_wheel and wheel:
+        (context / "dist").mkdir()
+        shutil.copy(wheel, context / "dist")
+    for file in context.rglob("*"):
+        os.utime(file, (_EPOCH, _EPOCH))
+    return context
+
+
+def _add(built: Built, image: Image, context: Path) -> None:
+    base = base_image()
+    key = _key(context, base)
+    reference = f"{_LOCAL}/edgewise-{image.name}:{key}"
+    archive = paths.cache() / "images" / f"{image.name}-{key}.tar"
+    if not archive.exists():
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        with step(f"build {reference}"):
+            buildah.build(context, context / image.containerfile, base, reference)
+            buildah.save(reference, archive)
+    built.references[image.name], built.archives[image.name] = reference, archive
+    _forget_old(image, archive)
+
+
+def _key(context: Path, base: str) -> str:
+    digest = hashlib.sha256(base.encode())
+    for file in sorted(path for path in context.rglob("*") if path.is_file()):
+        digest.update(f"\0{file.relative_to(context)}\0{file.stat().st_mode}\0".encode() + file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _forget_old(image: Image, newest: Path) -> None:
+    others = {file for file in newest.parent.glob(f"{image.name}-*.tar") if file != newest}
+    for file in sorted(others, key=lambda file: file.stat().st_mtime)[:-_KEPT]:
+        reference = f"{_LOCAL}/edgewise-{file.stem.rpartition('-')[0]}:{file.stem.rpartition('-')[2]}"
+        if buildah.has(reference):
+            buildah.buildah("rmi", reference)
+        file.unlink()
+
+
+def _push(built: Built, registry: str) -> None:
+    """Under two tags: the hash of what went in, and the version, which is what the chart asks for by itself."""
+    version = tomllib.loads((paths.REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
+    for name, reference in built.references.items():
+        built.references[name] = reference.replace(_LOCAL, registry, 1)
+        for pushed in (built.references[name], f"{registry}/edgewise-{name}:{version}"):
+            with step(f"push {pushed}"):
+                buildah.push(built.archives[name], pushed)

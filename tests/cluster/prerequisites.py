@@ -1,0 +1,56 @@
+"""The Debian packages a cluster needs, installed when a program of theirs is missing.
+
+Does nothing, quickly, when all is there.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.cluster.progress import step
+
+# package: a file of it, or a program
+PACKAGES = {
+    "buildah": "buildah",
+    "busybox-static": "busybox",
+    "containerd": "containerd",
+    "containernetworking-plugins": "/usr/lib/cni/ptp",
+    "debootstrap": "debootstrap",
+    "docker-registry": "docker-registry",
+    "ethtool": "ethtool",
+    "iproute2": "ip",
+    "iptables": "iptables",
+    "prometheus": "prometheus",
+    "runc": "runc",
+}
+
+
+def missing() -> list[str]:
+    """The packages of which nothing is found."""
+    return [package for package, proof in PACKAGES.items() if not _found(proof)]
+
+
+def install_missing() -> None:
+    """Installs what is missing; asks nothing, starts no service. Raises `CalledProcessError` with apt's words above."""
+    packages = missing()
+    if not packages:
+        return
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
+        raise RuntimeError(f"install these first, or run as root on Debian: {' '.join(packages)}")
+    with step(f"install {' '.join(packages)}"):
+        _apt("update", "--quiet=2")
+        _apt("install", "--quiet=2", "--yes", "--no-install-recommends", *packages)
+
+
+def _found(proof: str) -> bool:
+    return Path(proof).exists() if proof.startswith("/") else shutil.which(proof, path=_path()) is not None
+
+
+def _path() -> str:
+    return os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+
+
+def _apt(*arguments: str) -> None:
+    quiet = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}  # of runlevel 1, packages start no service
+    subprocess.run(["apt-get", *arguments], env={**os.environ, **quiet}, check=True)

@@ -1,0 +1,5 @@
+"""Fixtures for all tests: a real API server, a whole real cluster."""
+
+from tests.cluster.fixtures import apiserver, cluster
+
+__all__ = ["apiserver", "cluster"]

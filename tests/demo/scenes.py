@@ -1,0 +1,136 @@
+"""The scenes of the demo, in order. Each does one thing with the product as it stands, and says what came of it."""
+
+import sys
+import time
+
+from rich.markup import escape
+
+from tests.cluster.cluster import users_kubeconfig
+from tests.cluster.command import run
+from tests.demo.screen import Programme, console, tell
+from tests.stage import examples, traffic
+from tests.stage.product import DEMO, Product
+
+IMAGES = 1000
+DEVICE = "pi-0"
+
+
+def placement(product: Product, programme: Programme) -> None:
+    """One logical model, several builds: which device runs which, and why."""
+    tell("kubectl apply --server-side -k examples/00-model-store   # an HTTP server with the model files")
+    examples.model_store(product)
+    tell("kubectl apply --server-side -f examples/01-digits        # an EdgeModel with two builds, an EdgeDeployment")
+    began = time.monotonic()
+    examples.apply(product, "01-digits")
+    examples.wait_version(product, "1.0.0", 180)
+    programme.seen("apply to Ready on all devices", f"{time.monotonic() - began:.1f} s")
+    examples.wait_settled(product)
+    status(product, "digits")
+    tell("The labels of these nodes are those of the real boards; their silicon is this machine's CPU, so each runtime")
+    tell("reports the provider it really got.")
+
+
+def status(product: Product, name: str) -> None:
+    tell(f"kubectl edgewise status {name} -n {DEMO}")
+    argv = (sys.executable, "-m", "edgewise.cli", "status", name, "-n", DEMO)
+    console.print(escape(run("env", f"KUBECONFIG={product.cluster.kubeconfig}", "COLUMNS=128", *argv)))
+
+
+def predictions(product: Product, programme: Programme) -> None:
+    """A thousand real digits nobody trained on, asked over the Open Inference Protocol from a pod of the cluster."""
+    answers = _ask(product, "demo-predictions", IMAGES)
+    programme.seen(
+        "accuracy on 1,000 held-out MNIST images", f"{answers.accuracy:.3f} (p50 {answers.percentile(0.5):.1f} ms)"
+    )
+    recorded = ", ".join(sorted(_recorded(product)))
+    tell(f"The EdgeModel states {recorded} for its builds: measured when it was trained, and again just now.")
+
+
+def _recorded(product: Product) -> set[str]:
+    variants = product.kubectl.get("edgemodel", "digits")["spec"]["variants"]
+    return {f"{variant['accuracy']} ({variant['name']})" for variant in variants}
+
+
+def _client(product: Product, name: str, rate: float = 100.0) -> traffic.Traffic:
+    url = product.status()["url"]
+    return traffic.start(product.kubectl, product.images["runtime-cpu"], name, traffic.Client(url, rate=rate))
+
+
+def _ask(product: Product, name: str, count: int) -> traffic.Answers:
+    client = _client(product, name)
+    client.wait_answered(count, 120)
+    return client.stop()
+
+
+def update(product: Product, programme: Programme) -> None:
+    """Version 1.1.0 replaces 1.0.0 on every device while fifty requests a second come in."""
+    client = _client(product, "demo-update", rate=50)
+    tell("kubectl apply --server-side -f examples/02-model-update")
+    began = time.monotonic()
+    examples.apply(product, "02-model-update")
+    examples.wait_version(product, "1.1.0", 120)
+    took = time.monotonic() - began
+    client.wait_answered(client.answers().answered + 50)
+    answers = client.stop()
+    programme.seen("1.0.0 to 1.1.0 on every device", f"{took:.1f} s")
+    programme.seen("requests during the update", f"{answers.sent} sent, {answers.failed} failed")
+    tell(f"answered by version: {dict(answers.versions)}")
+
+
+def offline(product: Product, programme: Programme) -> None:
+    """The device's network link goes down. A client on the device does not notice."""
+    if users_kubeconfig():
+        tell("left out: cutting a link needs the embedded cluster (unset KUBECONFIG)")
+        return
+    url, device = product.status()["localURL"], product.cluster[DEVICE]
+    client = traffic.start(
+        product.kubectl,
+        product.images["runtime-cpu"],
+        "demo-offline",
+        traffic.Client(url, rate=20, node=DEVICE),
+    )
+    tell(f"the link of {DEVICE} goes down; its client goes on asking {url}")
+    device.cut()
+    cut = time.time()
+    device.wait_ready(False)
+    product.kubectl.wait("the status counts it", lambda: product.status()["nodes"]["offline"] == 1, 60)
+    message = product.kubectl.condition("edgedeployment", "digits")["message"]
+    tell(f"the cluster's view: Ready=True, {message}")
+    healed = time.time()
+    device.heal()
+    device.wait_ready()
+    answers = client.stop()
+    programme.seen(
+        f"{DEVICE} cut off for {healed - cut:.0f} s",
+        f"{answers.sent} requests on the device, {answers.failed} failed",
+    )
+
+
+def cloud(product: Product, programme: Programme) -> None:
+    """A real Triton with a bigger model is asked when a device is not sure."""
+    alone = _ask(product, "demo-alone", IMAGES)
+    tell("kubectl apply --server-side -k examples/03-cloud-help/triton -f examples/03-cloud-help")
+    tell("a real Triton Inference Server; a device that is less than 85 % sure asks it, for at most 300 ms")
+    examples.cloud_help(product)
+    helped = _ask(product, "demo-helped", IMAGES)
+    share = helped.sources["target:cloud"] / max(1, helped.answered)
+    programme.seen("accuracy, device alone", f"{alone.accuracy:.3f}")
+    programme.seen("accuracy with cloud help", f"{helped.accuracy:.3f}, {share:.0%} of requests sent on")
+
+
+def second_model(product: Product, programme: Programme) -> None:
+    """A model nobody here trained, from an OCI registry, on real input."""
+    tell("kubectl apply --server-side -f examples/04-second-model   # silero-vad, pulled from an OCI registry")
+    for recording, stretches in examples.second_model(product).items():
+        heard = ", ".join(f"{begin:.1f}-{end:.1f} s" for begin, end in stretches)
+        programme.seen(f"somebody says {recording.replace('-', ' ')!r}", f"speech at {heard}")
+
+
+SCENES = (
+    ("One logical model, the right build on each device", placement),
+    ("Real predictions", predictions),
+    ("A model update while requests flow", update),
+    ("A device cut off from the network", offline),
+    ("Cloud help, when it pays", cloud),
+    ("A second model that nobody here trained", second_model),
+)

@@ -1,0 +1,217 @@
+"""Reports to a real TLS server, and what a device does with the answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgewise.contract.plan import Plan, PlanReporting
+from edgewise_runtime import __version__
+from edgewise_runtime.agent.failure import Failure
+from edgewise_runtime.agent.goals import Goal, goal_of
+from edgewise_runtime.agent.plans import Plans
+from edgewise_runtime.agent.progress import Progress
+from edgewise_runtime.agent.reporting import Reporter, Reporting
+from edgewise_runtime.models import Models
+from tests.cluster.pki import Authority
+from tests.runtime.agent.devices import mount
+from tests.runtime.agent.documents import NODE, PROFILE, plan, release, source
+from tests.runtime.agent.operators import Operator, operator
+from tests.runtime.agent.waiting import until
+
+RELEASE = release("r1", {"digits": source("https://files/1", b"1")})
+
+
+class Edge:
+    """The reporting half of a device."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.token = root / "token"
+        self.token.write_text("first\n")
+        self.plans = Plans(root / "cache", root / "plan")
+        self.progress = Progress()
+        reporter = Reporter(NODE, "pod-1", PROFILE, self.token, boot="boot-1")
+        self.reporting = Reporting(reporter, self.plans, self.progress, Models())
+
+    def follow(self, document: Plan) -> None:
+        mount(self.root / "plan", document)
+        self.plans.poll()
+
+    @contextlib.asynccontextmanager
+    async def on(self) -> AsyncIterator[None]:
+        task = asyncio.ensure_future(self.reporting.run())
+        yield
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+@pytest.fixture
+async def boss(tmp_path: Path) -> AsyncIterator[Operator]:
+    async with operator(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def edge(tmp_path: Path) -> Edge:
+    return Edge(tmp_path)
+
+
+def settled(boss: Operator, sequence: int = 1, **reporting: float) -> Plan:
+    return plan(sequence, RELEASE, stable="r1", reporting=boss.reporting(**reporting))
+
+
+def goal(document: Plan) -> Goal:
+    found = goal_of(document, document.target, PROFILE)
+    assert isinstance(found, Goal)
+    return found
+
+
+async def test_a_device_says_who_it_is_where_it_stands_and_what_it_wants(boss: Operator, edge: Edge) -> None:
+    document = settled(boss, sequence=7)
+    edge.follow(document)
+    edge.progress.begin(goal(document))
+    async with edge.on():
+        await until(lambda: boss.reports, "a report arrives")
+    report = boss.reports[0]
+    assert boss.tokens == ["Bearer first"]
+    assert (report.node, report.pod, report.profile, report.boot) == (NODE, "pod-1", PROFILE, "boot-1")
+    assert (report.sequence, report.serving, report.release) == (7, None, "r1")
+    assert (report.deployment, report.runtime_version) == (document.deployment, __version__)
+    assert [(model.name, model.variant, model.state) for model in report.models] == [("digits", "fp32", "Pending")]
+
+
+async def test_a_change_of_state_is_told_at_once_with_the_token_of_that_moment(boss: Operator, edge: Edge) -> None:
+    document = settled(boss)
+    edge.follow(document)
+    edge.progress.begin(goal(document))
+    async with edge.on():
+        await until(lambda: boss.reports, "a report arrives")
+        edge.token.write_text("renewed")
+        edge.progress.failed(Failure("LoadFailed", "broken", "digits"))
+        await until(lambda: boss.reports[-1].models[0].state == "Failed", "the change arrives")
+    assert boss.tokens[-1] == "Bearer renewed"
+    assert (boss.reports[-1].models[0].reason, boss.reports[-1].models[0].message) == ("LoadFailed", "broken")
+
+
+async def test_several_changes_make_one_report(boss: Operator, edge: Edge) -> None:
+    document = settled(boss)
+    edge.follow(document)
+    edge.progress.begin(goal(document))
+    async with edge.on():
+        await until(lambda: boss.reports, "a report arrives")
+        before = len(boss.reports)
+        edge.progress.downloading("digits")
+        edge.progress.loading()
+        edge.progress.ready({"digits": "CPUExecutionProvider"})
+        await until(lambda: boss.reports[-1].models[0].state == "Ready", "the last change arrives")
+        assert len(boss.reports) == before + 1
+
+
+async def test_bytes_alone_are_not_worth_a_report(boss: Operator, edge: Edge) -> None:
+    document = settled(boss)
+    edge.follow(document)
+    edge.progress.begin(goal(document))
+    listener = edge.progress.bell.listen()
+    edge.progress.downloaded("digits", 12_345)
+    assert not listener.is_set()
+
+
+async def test_a_poke_brings_a_report(boss: Operator, edge: Edge) -> None:
+    edge.follow(settled(boss))
+    async with edge.on():
+        await until(lambda: boss.reports, "a report arrives")
+        edge.reporting.wake()
+        await until(lambda: len(boss.reports) == 2, "another report arrives")
+
+
+@pytest.mark.parametrize(
+    ("more", "quick"),
+    [({"stable": "r1"}, False), ({"stable": None}, True)],
+    ids=["a settled device keeps to the interval", "a device in a rollout reports often"],
+)
+def test_how_often_a_device_reports(edge: Edge, more: dict[str, Any], quick: bool) -> None:
+    reporting = PlanReporting(url="https://operator", interval_seconds=300, during_rollout_seconds=10)
+    document = plan(1, RELEASE, reporting=reporting, **more)
+    pause = edge.reporting._pause(document)
+    assert pause is not None
+    assert (9 <= pause <= 11) if quick else (270 <= pause <= 330)
+
+
+def test_a_device_that_still_downloads_reports_often_and_one_that_gave_up_does_not(edge: Edge) -> None:
+    reporting = PlanReporting(url="https://operator", interval_seconds=300, during_rollout_seconds=10)
+    document = plan(1, RELEASE, stable="r1", reporting=reporting)
+    edge.progress.begin(goal(document))
+    edge.progress.downloading("digits")
+    assert (edge.reporting._pause(document) or 0) <= 11
+    edge.progress.failed(Failure("LoadFailed", "broken"))
+    assert (edge.reporting._pause(document) or 0) >= 270
+
+
+async def test_the_interval_brings_reports_without_any_change(boss: Operator, edge: Edge) -> None:
+    edge.follow(settled(boss, interval_seconds=0.05))
+    async with edge.on():
+        await until(lambda: len(boss.reports) >= 3, "reports keep coming")
+
+
+async def test_the_plan_of_a_reply_is_followed_and_reported_back(boss: Operator, edge: Edge) -> None:
+    boss.plan = settled(boss, sequence=5)
+    edge.follow(settled(boss, sequence=1))
+    async with edge.on():
+        await until(lambda: boss.reports and boss.reports[-1].sequence == 5, "the newer plan is reported")
+    assert edge.plans.current == boss.plan
+
+
+async def test_an_operator_that_fails_is_tried_again(boss: Operator, edge: Edge) -> None:
+    boss.status = 503
+    edge.follow(settled(boss, interval_seconds=0.1))
+    async with edge.on():
+        await until(lambda: len(boss.reports) >= 2, "the report is sent again")
+        boss.status = 200
+        boss.plan = settled(boss, sequence=2)
+        await until(lambda: edge.plans.current == boss.plan, "the plan arrives")
+
+
+async def test_a_server_that_the_plans_ca_did_not_sign_gets_no_token(
+    boss: Operator, edge: Edge, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    other = Authority(tmp_path / "other")
+    other.create()
+    impostor = boss.reporting().model_copy(update={"ca": other.ca.read_text()})
+    edge.follow(plan(1, RELEASE, stable="r1", reporting=impostor))
+    async with edge.on():
+        await until(lambda: "did not take the report" in caplog.text, "the report is given up")
+    assert boss.tokens == []
+
+
+@pytest.mark.parametrize(
+    ("reporting", "why"),
+    [
+        (PlanReporting(url="http://127.0.0.1:1/report", ca="x"), "is not https"),
+        (PlanReporting(url="https://127.0.0.1:1/report", ca="x"), "no PEM bundle"),
+        (PlanReporting(url="https://127.0.0.1:1/report", ca=""), "no PEM bundle"),
+    ],
+    ids=["http", "bad ca", "no ca"],
+)
+async def test_a_token_is_never_sent_to_somebody_unproven(
+    edge: Edge, caplog: pytest.LogCaptureFixture, reporting: PlanReporting, why: str
+) -> None:
+    edge.follow(plan(1, RELEASE, stable="r1", reporting=reporting))
+    async with edge.on():
+        await until(lambda: caplog.records and "did not take" in caplog.text, "the report is given up")
+    assert why in str(caplog.records[-1].__dict__["detail"])
+
+
+async def test_a_token_that_is_not_mounted_yet_is_waited_for(boss: Operator, edge: Edge) -> None:
+    edge.token.unlink()
+    edge.follow(settled(boss, interval_seconds=0.1))
+    async with edge.on():
+        await asyncio.sleep(0)
+        edge.token.write_text("late")
+        await until(lambda: boss.tokens == ["Bearer late"] or "Bearer late" in boss.tokens, "the report arrives")

@@ -1,0 +1,104 @@
+"""What a person with a model file and a shell sees."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import Callable
+from pathlib import Path
+
+import aiohttp
+import numpy as np
+import pytest
+
+from edgewise_runtime.settings import Settings, SettingsError
+from tests.runtime import tinyonnx
+from tests.runtime.processes import serving
+
+
+async def got(url: str) -> object:
+    async with aiohttp.ClientSession() as http, http.get(url) as answer:
+        return await answer.json()
+
+
+MODELS: dict[str, Callable[[Path], Path]] = {
+    "few values": lambda folder: tinyonnx.linear(folder, np.eye(2)),
+    "many values": lambda folder: tinyonnx.linear(folder, np.ones((784, 10))),
+    "two inputs": tinyonnx.subtract,
+    "text": lambda folder: tinyonnx.echo(folder, "BYTES", ["n"]),
+}
+
+
+@pytest.mark.parametrize("case", MODELS)
+async def test_serve_prints_a_command_that_works_as_it_stands(case: str, tmp_path: Path) -> None:
+    async with serving(MODELS[case](tmp_path)) as served:
+        command = served.welcome.split("Try:\n")[1].splitlines()[0].strip()
+        curl = await asyncio.create_subprocess_shell(command, stdout=PIPE, stderr=PIPE)
+        answer, _ = await curl.communicate()
+        assert b'"outputs":[{"name":' in answer, answer
+
+
+async def test_serve_names_the_model_after_its_file_or_as_told(tmp_path: Path) -> None:
+    path = tinyonnx.linear(tmp_path, np.eye(2), "my model (v2)")
+    async with serving(path) as served:
+        assert "Serving my-model-v2 on http://localhost:" in served.welcome
+    async with serving(path, "--name", "digits") as served:
+        assert await got(f"{served.url}/v2/models") == {"models": ["digits"]}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_it_with_success(number: signal.Signals, tmp_path: Path) -> None:
+    async with serving(tinyonnx.linear(tmp_path, np.eye(2))) as served:
+        served.process.send_signal(number)
+        assert await served.process.wait() == 0
+
+
+async def test_onnx_runtime_writes_no_telemetry_database(tmp_path: Path) -> None:
+    """It does, under ~/.cache, unless told not to before the import; see FACTS on ORT_DISABLE_TELEMETRY."""
+    home = tmp_path / "home"
+    home.mkdir()
+    async with serving(tinyonnx.linear(tmp_path, np.eye(2)), home=home) as served:
+        assert await got(f"{served.url}/v2/health/ready") == {"ready": True}
+    assert list(home.rglob("*")) == []
+
+
+def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    whole = [sys.executable, "-m", "edgewise_runtime", *arguments]
+    return subprocess.run(whole, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_what_cannot_start_says_why_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "text.onnx").write_text("not a model")
+    for run, expected in (
+        (command("serve", "missing.onnx"), "missing.onnx: no such file"),
+        (command("serve", str(tmp_path / "text.onnx")), "not a readable ONNX file"),
+        (command("serve", "x.onnx", EDGEWISE_MAX_BODY="64Mi"), "EDGEWISE_MAX_BODY='64Mi': a whole number from 0 up"),
+        (command("serve", "x.onnx", EDGEWISE_LOG_LEVEL="loud"), "LOUD"),
+    ):
+        assert run.returncode == 1
+        assert expected in run.stderr
+        assert len(run.stderr.splitlines()) == 1
+
+
+def test_settings_come_from_the_environment() -> None:
+    names = {"HTTP_PORT": "9000", "NODE_NAME": "camera-7", "GRACE": "1.5", "PROFILE": ""}
+    environment = {f"EDGEWISE_{name}": value for name, value in names.items()}
+    settings = Settings.from_environment(environment)
+    assert (settings.http_port, settings.node_name, settings.grace) == (9000, "camera-7", 1.5)
+    assert settings.metrics_port == 8002
+
+
+@pytest.mark.parametrize("text", ["abc", "-1", "1.5", "inf", "1e3"])
+def test_a_setting_that_is_no_number_is_refused_by_name(text: str) -> None:
+    with pytest.raises(SettingsError, match="EDGEWISE_HTTP_PORT"):
+        Settings.from_environment({"EDGEWISE_HTTP_PORT": text})
+
+
+def test_serving_imports_neither_grpc_nor_tritonclient_nor_cryptography() -> None:
+    """Each costs a device 13 to 21 MiB."""
+    script = "import sys, edgewise_runtime.__main__, edgewise_runtime.engines.onnx; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert not {"grpc", "tritonclient", "cryptography", "kopf", "kubernetes"} & set(run.stdout.split())

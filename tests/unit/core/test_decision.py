@@ -1,0 +1,143 @@
+"""The first release, the steady state, what devices send: one deployment in the world in miniature."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgewise.api.edgedeployment import EdgeDeployment
+from edgewise.core.deployment import decide
+from edgewise.core.observed import Settings
+from tests.unit.core.builders import (
+    NOW,
+    ONNX_INT8,
+    anywhere,
+    build,
+    deployment,
+    model,
+    node,
+    observed,
+    profile,
+    report,
+    reports,
+)
+from tests.unit.core.fleets import CPU, JETSON, PI, V2, A, B, kinds, nodes, settled
+from tests.unit.core.world import world
+
+
+def test_the_first_look_writes_every_child_in_the_order_in_which_one_needs_the_other() -> None:
+    plan = world(PI).reconcile()
+    assert kinds(plan) == [
+        "Service/digits",
+        "Service/digits-local",
+        f"ControllerRevision/digits-release-{A}",
+        "ConfigMap/digits-plan",
+        "DaemonSet/digits-cpu",
+    ]
+    assert plan.requeue_after is not None
+
+
+def test_at_first_it_is_starting_and_nothing_is_promoted() -> None:
+    made = world(PI)
+    made.reconcile()
+    assert made.ready == ("False", "Starting")
+    assert made.plan is not None
+    assert (made.plan.sequence, made.plan.stable, made.plan.target) == (1, None, A)
+    assert made.status["release"] == {"target": A}
+
+
+def test_it_is_ready_and_promoted_when_every_device_serves() -> None:
+    made = settled(PI)
+    assert made.ready == ("True", "Serving")
+    assert nodes(made) == {"matched": 5, "ready": 5, "updated": 5}
+    assert made.status["release"] == {"stable": A, "target": A}
+    assert made.status["url"] == "http://digits.edge.svc:8000"
+    assert made.status["localURL"] == "http://10.43.0.7:8000"
+    assert made.status["profiles"] == [
+        {"name": "cpu", "variant": "digits/fp32", "workload": "digits-cpu", "nodes": 5, "ready": 5, "reason": ""}
+    ]
+
+
+def test_a_first_release_waits_for_the_last_reachable_device() -> None:
+    made = world(PI)
+    made.broken = {("pi-3", A)}
+    made.settle()
+    assert made.ready == ("False", "LoadFailed")
+    assert made.status["release"] == {"target": A}
+    made.broken = set()
+    made.settle()
+    assert made.ready == ("True", "Serving")
+
+
+def test_a_first_release_does_not_wait_for_offline_devices() -> None:
+    made = world(PI)
+    made.cut("pi-1", "pi-2")
+    made.settle()
+    assert made.ready == ("True", "Serving")
+    assert nodes(made) == {"matched": 5, "ready": 3, "updated": 3, "offline": 2}
+
+
+def test_all_devices_offline_is_no_reason_to_promote() -> None:
+    made = world(PI)
+    made.cut(*made.nodes)
+    made.settle()
+    assert made.ready == ("False", "Starting")
+    assert made.status["release"] == {"target": A}
+
+
+def test_in_the_steady_state_a_look_changes_nothing() -> None:
+    made = settled(PI, [CPU, JETSON], [model("digits", build(), build("int8", ONNX_INT8))])
+    before = made.observed()
+    plan = decide(before, NOW + 3600)
+    assert all(made.children[one["kind"], one["metadata"]["name"]] == one for one in plan.apply)
+    assert plan.status == made.status
+    assert (plan.events, plan.prune, plan.delete, plan.pokes) == ((), (), (), ())
+    assert plan.requeue_after is None
+
+
+def test_after_a_restart_of_the_operator_nothing_changes_though_no_report_has_come() -> None:
+    made = settled(PI)
+    before = made.status
+    made.reports.clear()
+    plan = made.reconcile()
+    assert made.status == before
+    assert (plan.events, plan.pokes) == ((), ())
+
+
+@pytest.mark.parametrize("reason", ["", "no reason!", "x" * 300, "LoadFailed\n"])
+def test_no_device_can_break_the_status_by_what_it_reports(reason: str) -> None:
+    made = settled(PI)
+    made.release(V2)
+    made.reconcile()
+    (name, one) = next(iter(made.pods.items()))
+    made.reports |= reports(report(one, A, B, "Failed", reason, "y" * 100_000))
+    made.reconcile()
+    assert made.ready == ("False", "LoadFailed")
+    assert name == "digits-cpu-pi-1"
+
+
+def test_a_status_stays_within_its_limits_whatever_the_cluster_has() -> None:
+    profiles = tuple(anywhere(f"p{i:03}", ONNX_INT8) for i in range(100))
+    seen = observed(profiles=profiles, nodes=(node(),), models=[model("digits", build("b" * 63))])
+    status = decide(seen, NOW).status
+    assert status is not None
+    assert len(status["profiles"]) == 64
+    EdgeDeployment.model_validate({**deployment().wire(), "status": status})
+
+
+def test_without_any_image_a_profile_says_what_is_missing() -> None:
+    seen = observed(settings=Settings())
+    status = decide(seen, NOW).status
+    assert status is not None
+    assert status["profiles"][0]["reason"] == (
+        "the operator has no runtime image 'cpu'; set runtime.images.cpu in the chart"
+    )
+    assert status["conditions"][0]["reason"] == "NoFittingBuild"
+
+
+def test_a_device_that_fell_back_to_another_provider_is_told() -> None:
+    made = settled(PI, [profile(runtime={"providers": ["CUDAExecutionProvider", "CPUExecutionProvider"]})])
+    made.reports |= reports(
+        *(report(one, A, provider="CPUExecutionProvider", sequence=9) for one in made.pods.values())
+    )
+    made.reconcile()
+    assert made.status["profiles"][0]["reason"] == "runs on CPUExecutionProvider instead of CUDAExecutionProvider"

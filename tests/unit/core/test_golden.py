@@ -1,0 +1,181 @@
+"""Every child, whole, as it goes to the API server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from edgewise.api.deviceprofile import DeviceProfile
+from edgewise.contract.plan import PLAN_KEY, Plan
+from edgewise.core import model as models
+from edgewise.core.deployment import decide
+from edgewise.core.observed import ObservedModel
+from edgewise.core.outcome import Manifest
+from tests.unit.core.builders import (
+    NOW,
+    ONNX_FP16,
+    TPU_INT8,
+    build,
+    deployment,
+    model,
+    node,
+    observed,
+    profile,
+)
+from tests.unit.core.golden import FOLDER, assert_golden
+
+JETSON = profile(
+    "jetson-agx-orin",
+    ONNX_FP16,
+    priority=900,
+    runtime={
+        "providers": ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"],
+        "options": {"trt_fp16_enable": "true"},
+        "requireAccelerator": True,
+        "platform": "jetpack-6",
+    },
+    pod={
+        "runtimeClassName": "nvidia",
+        "resources": {"limits": {"nvidia.com/gpu": 1}},
+        "supplementalGroups": [44, 109],
+        "tolerations": [{"key": "dedicated", "operator": "Exists"}],
+        "imagePullSecrets": [{"name": "ngc"}],
+        "env": [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}],
+        "volumes": [{"name": "tegra", "hostPath": "/usr/lib/tegra", "mountPath": "/usr/lib/tegra"}],
+    },
+)
+CORAL = profile(
+    "coral-usb",
+    TPU_INT8,
+    priority=500,
+    runtime={"engine": "LiteRT"},
+    pod={"devices": [{"path": "/dev/bus/usb"}], "supplementalGroups": [46]},
+)
+CPU = profile("generic-arm64")
+BUILDS = [
+    build("fp32", accuracy="0.971"),
+    build(
+        "fp16", ONNX_FP16, source={"secretRef": {"name": "registry"}, "caSecretRef": {"name": "ca", "key": "ca.crt"}}
+    ),
+    build("tpu", TPU_INT8, memory="6Mi", source={"size": 83_000, "mirrors": ["https://mirror.example/digits.tflite"]}),
+]
+DIGITS = model(
+    "digits",
+    *BUILDS,
+    version="2.1.0",
+    task="Classification",
+    confidence={"output": "logits", "method": "SoftmaxMax", "temperature": "1.5"},
+)
+
+
+def children(*profiles: DeviceProfile, **spec: Any) -> list[Manifest]:
+    """Of a deployment whose nodes are one of each profile."""
+    seen = observed(
+        deployment(**spec),
+        profiles=profiles,
+        nodes=tuple(node(f"box-{i}", one.metadata.name) for i, one in enumerate(profiles)),
+        models=[DIGITS],
+    )
+    return list(decide(seen, NOW).apply)
+
+
+def only(kind: str, manifests: list[Manifest]) -> list[Manifest]:
+    return [manifest for manifest in manifests if manifest["kind"] == kind]
+
+
+@pytest.mark.parametrize(
+    ("name", "profiles", "spec"),
+    [
+        pytest.param("daemonset-cpu", [CPU], {}, id="plain CPU"),
+        pytest.param("daemonset-jetson", [JETSON, CPU], {}, id="Jetson: runtime class, GPU, driver folder"),
+        pytest.param("daemonset-coral", [CORAL, JETSON], {}, id="Coral: a device of the host"),
+        pytest.param(
+            "daemonset-own-words",
+            [CPU],
+            {
+                "placement": {
+                    "nodeSelector": {"site": "lab"},
+                    "tolerations": [{"key": "edge", "operator": "Exists", "effect": "NoExecute"}],
+                },
+                "serving": {
+                    "hostPort": 8000,
+                    "image": "registry.local/runtime:7",
+                    "resources": {"requests": {"cpu": "2"}, "limits": {"memory": "150Mi", "cpu": "1"}},
+                    "cache": {"limit": "4Gi"},
+                },
+            },
+            id="whatever a person may say about the pod",
+        ),
+    ],
+)  # fmt: skip
+def test_a_daemon_set(name: str, profiles: list[DeviceProfile], spec: dict[str, Any]) -> None:
+    boxes = tuple(node(f"box-{i}", one.metadata.name, site="lab") for i, one in enumerate(profiles))
+    seen = observed(deployment(**spec), profiles=tuple(profiles), nodes=boxes, models=[DIGITS])
+    made = only("DaemonSet", list(decide(seen, NOW).apply))
+    wanted = f"digits-{profiles[0].metadata.name}"
+    assert_golden(name, *(one for one in made if one["metadata"]["name"] == wanted))
+
+
+def test_a_deployment_in_replicas_mode() -> None:
+    spec = {"placement": {"mode": "Replicas", "replicas": 3}}
+    assert_golden("deployment-replicas", *only("Deployment", children(CPU, CORAL, **spec)))
+
+
+def test_both_services() -> None:
+    spec = {"serving": {"trafficDistribution": "PreferClose"}}
+    assert_golden("services", *only("Service", children(CPU, **spec)))
+
+
+def test_the_plan() -> None:
+    spec = {
+        "escalation": {
+            "targets": [
+                {"name": "gateway", "deploymentRef": {"name": "digits-big"}},
+                {"name": "cloud", "url": "http://triton.cloud.svc:8000", "model": "digits-large"},
+            ],
+            "when": {"confidenceBelow": "0.85"},
+            "budget": {"ratio": "0.30"},
+        },
+        "reporting": {"interval": "10m"},
+        "serving": {"maxQueue": 16},
+    }
+    (made,) = only("ConfigMap", children(CPU, CORAL, JETSON, **spec))
+    document = yaml.safe_load(made["data"].pop(PLAN_KEY))  # as YAML, because nobody reviews a line of JSON
+    assert_golden("plan", made, document)
+
+
+def test_a_plan_with_privacy_never_names_nobody_to_ask() -> None:
+    targets = [{"name": "cloud", "url": "http://triton.cloud.svc:8000"}]
+    (made,) = only("ConfigMap", children(CPU, escalation={"targets": targets, "privacy": "Never"}))
+    assert Plan.model_validate_json(made["data"][PLAN_KEY]).escalation is None
+    assert "triton" not in made["data"][PLAN_KEY]
+
+
+def test_the_release_and_the_models_revision() -> None:
+    revision = models.decide(ObservedModel(DIGITS), NOW).apply
+    assert_golden("controllerrevisions", *only("ControllerRevision", children(CPU)), *revision)
+
+
+def test_no_golden_file_is_left_behind() -> None:
+    names = {path.stem for path in FOLDER.iterdir()}
+    assert names == {
+        "controllerrevisions", "daemonset-coral", "daemonset-cpu", "daemonset-jetson", "daemonset-own-words",
+        "deployment-replicas", "plan", "services",
+    }  # fmt: skip
+
+
+POD_SPECS = [
+    (path.stem, manifest["spec"]["template"]["spec"])
+    for path in sorted(FOLDER.glob("d*.yaml"))
+    for manifest in yaml.safe_load_all(path.read_text())
+]
+
+
+@pytest.mark.parametrize(("name", "spec"), POD_SPECS, ids=[name for name, _ in POD_SPECS])
+def test_every_mount_has_its_volume_and_every_volume_its_mount(name: str, spec: dict[str, Any]) -> None:
+    (container,) = spec["containers"]
+    mounts = [mount["name"] for mount in container["volumeMounts"]]
+    assert mounts == [volume["name"] for volume in spec["volumes"]]
+    assert len(set(mounts)) == len(mounts)

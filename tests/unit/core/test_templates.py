@@ -1,0 +1,134 @@
+"""Pods of an older template: how many are replaced at a time, and what replaces none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.unit.core.builders import (
+    SETTINGS,
+    build,
+    model,
+    node,
+)
+from tests.unit.core.fleets import CPU, PI, settled
+
+FLEET = [node(f"pi-{i:02}") for i in range(30)]
+
+
+def test_a_changed_template_replaces_as_many_pods_at_a_time_as_max_unavailable_says() -> None:
+    made = settled(FLEET)
+    made.edit(serving={"image": "registry.local/cpu:2"})
+    first = made.reconcile()
+    assert first.delete == ()
+    assert made.ready == ("True", "Serving")
+    assert [one["type"] for one in made.status["conditions"]] == ["Ready", "Reconciling"]
+    replaced: set[str] = set()
+    while (due := made.reconcile()).delete:
+        assert len(due.delete) <= 3
+        replaced |= {ref.name for ref in due.delete}
+        made.live()
+    assert len(replaced) == 30
+    assert [one["type"] for one in made.status["conditions"]] == ["Ready"]
+
+
+def test_pods_on_offline_nodes_are_not_replaced_and_hold_nothing_up() -> None:
+    made = settled(PI)
+    made.cut("pi-1", "pi-2")
+    made.edit(serving={"image": "registry.local/cpu:2"})
+    before = dict(made.pods)
+    made.settle()
+    assert [name for name, one in made.pods.items() if one.template == before[name].template] == [
+        "digits-cpu-pi-1", "digits-cpu-pi-2",
+    ]  # fmt: skip
+    assert made.ready == ("True", "Serving")
+    made.heal("pi-1", "pi-2")
+    made.settle()
+    assert len({one.template for one in made.pods.values()}) == 1
+
+
+def test_the_next_pod_waits_until_the_last_one_serves() -> None:
+    made = settled(PI)
+    made.edit(serving={"image": "registry.local/cpu:2"})
+    made.reconcile()
+    made.live()
+    (gone,) = made.reconcile().delete
+    assert made.reconcile().delete == ()
+    made.live()
+    (following,) = made.reconcile().delete
+    assert following.name != gone.name
+
+
+def test_pods_that_do_not_serve_anyhow_are_replaced_at_once() -> None:
+    made = settled(PI)
+    made.edit(serving={"image": "registry.local/cpu:broken"})
+    made.reconcile()
+    made.pods |= {name: replace(one, ready=False) for name, one in list(made.pods.items())[:3]}
+    assert len(made.reconcile().delete) == 3
+
+
+def test_a_pause_holds_pods_back_too() -> None:
+    made = settled(PI)
+    made.edit(serving={"image": "registry.local/cpu:2"}, rollout={"paused": True})
+    pods = dict(made.pods)
+    made.settle()
+    assert made.pods == pods
+    (ready,) = made.status["conditions"]
+    assert ready["message"].endswith("; of an older pod template, which waits for spec.rollout.paused: 5")
+
+
+def test_upgrading_the_operator_replaces_no_pod() -> None:
+    made = settled(PI)
+    made.settings = replace(SETTINGS, default_images={"cpu": "ghcr.io/edgewise/cpu:9.9.9"})
+    for child in made.children.values():  # as an older version would have rendered it
+        child["metadata"]["labels"]["app.kubernetes.io/version"] = "0.0.1"
+    pods = dict(made.pods)
+    made.settle()
+    assert made.pods == pods
+
+
+def test_an_image_the_administrator_chooses_reaches_every_pod() -> None:
+    made = settled(PI)
+    made.settings = replace(SETTINGS, images={"cpu": "registry.local/cpu:2"})
+    made.settle(rounds=20)
+    (container,) = made.children["DaemonSet", "digits-cpu"]["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "registry.local/cpu:2"
+    assert len({one.template for one in made.pods.values()}) == 1
+
+
+def test_taking_back_ones_own_image_goes_back_to_the_default() -> None:
+    made = settled(PI, serving={"image": "registry.local/cpu:2"})
+    made.edit(serving={})
+    made.settle(rounds=20)
+    assert made.status["images"] == {"cpu": "ghcr.io/edgewise/cpu:0.1.0"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "restarts"),
+    [
+        pytest.param(build(), build(memory="41Mi"), True, id="more memory"),
+        pytest.param(build(memory="80Mi"), build(memory="40Mi"), False, id="less memory"),
+        pytest.param(build(), build(source={"secretRef": {"name": "registry"}}), True, id="a Secret more"),
+        pytest.param(build(source={"secretRef": {"name": "registry"}}), build(), False, id="a Secret less"),
+    ],
+)  # fmt: skip
+def test_a_model_update_replaces_pods_only_for_what_they_lack(
+    first: dict[str, Any], second: dict[str, Any], restarts: bool
+) -> None:
+    made = settled(PI, [CPU], [model("digits", first)])
+    before = {name: one.template for name, one in made.pods.items()}
+    made.release(model("digits", second, version="2.0.0"))
+    made.settle(rounds=20)
+    assert made.ready == ("True", "Serving")
+    assert ({name: one.template for name, one in made.pods.items()} != before) is restarts
+
+
+def test_a_memory_request_of_ones_own_covers_bigger_models() -> None:
+    own = {"resources": {"requests": {"memory": "1Gi"}}}
+    made = settled(PI, [CPU], [model("digits", build())], serving=own)
+    pods = dict(made.pods)
+    made.release(model("digits", build(memory="300Mi"), version="2.0.0"))
+    made.settle()
+    assert made.pods == pods

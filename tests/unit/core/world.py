@@ -1,0 +1,236 @@
+"""A cluster in miniature around the pure decisions: what they write becomes what they see, and devices do as told.
+
+It plays the API server's, the DaemonSet controller's and the runtime's part as far as a decision can see them, so that
+whole rollouts can be told in a few lines, without I/O and without a clock.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from edgewise.api.deviceprofile import DeviceProfile
+from edgewise.api.edgedeployment import EdgeDeployment
+from edgewise.api.edgemodel import EdgeModel
+from edgewise.api.names import MEMORY_ANNOTATION, PROFILE_LABEL, TEMPLATE_ANNOTATION
+from edgewise.contract.plan import PLAN_KEY
+from edgewise.contract.plan import Plan as DevicePlan
+from edgewise.core import deployment as core
+from edgewise.core import node as nodes
+from edgewise.core.observed import (
+    Node,
+    ObjectRef,
+    ObservedDeployment,
+    ObservedNode,
+    Pod,
+    ReceivedReport,
+    Settings,
+    Snapshot,
+    Workload,
+)
+from edgewise.core.outcome import Manifest, Plan
+from tests.unit.core import builders
+from tests.unit.core.builders import NAMESPACE, NOW, SETTINGS
+from tests.unit.core.scheduling import admits
+
+Name = tuple[str, str]
+"""Kind and name of a child."""
+
+
+@dataclass
+class World:
+    """Change its members, `settle`, and look at `status`, `plan`, `pods` and what each device serves."""
+
+    nodes: dict[str, Node]
+    profiles: list[DeviceProfile]
+    models: dict[str, EdgeModel]
+    deployment: EdgeDeployment
+    settings: Settings = SETTINGS
+    now: float = NOW
+    children: dict[Name, Manifest] = field(default_factory=dict)
+    pods: dict[str, Pod] = field(default_factory=dict)
+    serving: dict[str, str] = field(default_factory=dict)
+    """Pod -> release it answers with."""
+    reports: dict[str, ReceivedReport] = field(default_factory=dict)
+    broken: set[tuple[str, str]] = field(default_factory=set)
+    """(node, release) that does not load there."""
+    complete: bool = True
+
+    def observed(self) -> ObservedDeployment:
+        """As the controller would gather it."""
+        return ObservedDeployment(
+            deployment=self.deployment,
+            settings=self.settings,
+            models=self.models,
+            profiles=tuple(self.profiles),
+            nodes=tuple(self.nodes.values()),
+            pods=tuple(self.pods.values()),
+            workloads=tuple(_workload(child) for (kind, _), child in self.children.items() if kind == "DaemonSet"),
+            releases=tuple(_snapshot(child) for (kind, _), child in self.children.items() if _is_release(kind)),
+            plan=self.plan,
+            cluster_ips={name: "10.43.0.7" for kind, name in self.children if kind == "Service"},
+            reports=self.reports,
+            children=tuple(_ref(child) for child in self.children.values()),
+            complete=self.complete,
+        )
+
+    @property
+    def plan(self) -> DevicePlan | None:
+        held = self.children.get(("ConfigMap", "digits-plan"))
+        return DevicePlan.model_validate_json(held["data"][PLAN_KEY]) if held else None
+
+    @property
+    def status(self) -> dict[str, Any]:
+        return self.deployment.status.wire()
+
+    @property
+    def ready(self) -> tuple[str, str]:
+        """Status and reason of Ready."""
+        found = next(condition for condition in self.status["conditions"] if condition["type"] == "Ready")
+        return found["status"], found["reason"]
+
+    def served(self) -> dict[str, str]:
+        """Node -> release its pod answers with."""
+        return {self.pods[name].node: release for name, release in sorted(self.serving.items()) if name in self.pods}
+
+    def edit(self, **spec: Any) -> None:
+        """A person changes the spec."""
+        whole = self.deployment.model_dump(mode="json", by_alias=True, exclude_none=True)
+        whole["spec"] |= spec
+        whole["metadata"]["generation"] += 1
+        self.deployment = EdgeDeployment.model_validate(whole)
+
+    def release(self, *models: EdgeModel) -> None:
+        """A person changes models."""
+        self.models |= {one.metadata.name: one for one in models}
+
+    def cut(self, *names: str) -> None:
+        self.nodes |= {name: replace(self.nodes[name], ready=False) for name in names}
+
+    def heal(self, *names: str) -> None:
+        self.nodes |= {name: replace(self.nodes[name], ready=True) for name in names}
+
+    def reconcile(self) -> Plan:
+        """One look at the deployment, carried out."""
+        self._label()
+        outcome = core.decide(self.observed(), self.now)
+        for manifest in outcome.apply:
+            self.children[manifest["kind"], manifest["metadata"]["name"]] = json.loads(json.dumps(manifest))
+        if outcome.status is not None:
+            whole = self.deployment.model_dump(mode="json", by_alias=True, exclude_none=True)
+            whole["status"] = json.loads(json.dumps(outcome.status))
+            self.deployment = EdgeDeployment.model_validate(whole)
+        for ref in outcome.prune:
+            del self.children[ref.kind, ref.name]
+        for ref in outcome.delete:
+            del self.pods[ref.name]
+            self.serving.pop(ref.name, None)
+            self.reports.pop(ref.name, None)
+        return outcome
+
+    def live(self) -> None:
+        """DaemonSets make and take away pods, devices follow the plan; those that are cut do neither."""
+        self._schedule()
+        plan = self.plan
+        for name, pod in self.pods.items():
+            if plan is not None and self.nodes[pod.node].ready:
+                self._follow(pod, plan)
+            self.pods[name] = replace(pod, ready=self.nodes[pod.node].ready and name in self.serving)
+
+    def settle(self, rounds: int = 8) -> int:
+        """Reconciles and lives until nothing changes any more; how many rounds that took."""
+        for count in range(rounds):
+            before = self._state()
+            self.reconcile()
+            self.live()
+            if self._state() == before:
+                return count
+        raise AssertionError(f"still changing after {rounds} rounds")
+
+    def _state(self) -> str:
+        written = [self.deployment, self.children, self.pods, self.serving, self.reports]
+        return repr(written)
+
+    def _label(self) -> None:
+        for name, one in self.nodes.items():
+            outcome = nodes.decide(ObservedNode(one, tuple(self.profiles), settings=self.settings), self.now)
+            others = {key: value for key, value in one.labels.items() if not key.startswith("profile.")}
+            self.nodes[name] = replace(one, labels={**others, **outcome.labels})
+
+    def _schedule(self) -> None:
+        wanted: dict[str, Pod] = {}
+        for (kind, name), child in self.children.items():
+            if kind != "DaemonSet":
+                continue
+            template = child["spec"]["template"]
+            profile = template["metadata"]["labels"][PROFILE_LABEL]
+            made_from = template["metadata"]["annotations"][TEMPLATE_ANNOTATION]
+            for one in self.nodes.values():
+                if admits(template["spec"]["affinity"], one.labels):
+                    pod = builders.pod(one.name, profile, ready=False, template=made_from, name=f"{name}-{one.name}")
+                    wanted[pod.name] = pod
+        for name in list(self.pods):
+            if name not in wanted and self.nodes[self.pods[name].node].ready:
+                del self.pods[name]
+        self.pods = {**{name: pod for name, pod in wanted.items() if self.nodes[pod.node].ready}, **self.pods}
+        self.serving = {name: release for name, release in self.serving.items() if name in self.pods}
+        self.reports = {name: one for name, one in self.reports.items() if name in self.pods}
+
+    def _follow(self, pod: Pod, plan: DevicePlan) -> None:
+        wanted = plan.wanted(pod.node)
+        runs = plan.profiles[pod.profile].variants.get(wanted) if pod.profile in plan.profiles else None
+        failed = (pod.node, wanted) in self.broken
+        if runs is not None and not failed:
+            self.serving[pod.name] = wanted
+        self.reports[pod.name] = builders.report(
+            pod,
+            self.serving.get(pod.name),
+            wanted,
+            state="Failed" if failed else "Ready",
+            reason="LoadFailed" if failed else "",
+            message="the graph has an unknown operator" if failed else "",
+            sequence=plan.sequence,
+        )
+
+
+def world(
+    nodes: Iterable[Node],
+    profiles: Iterable[DeviceProfile] | None = None,
+    models: Iterable[EdgeModel] | None = None,
+    **spec: Any,
+) -> World:
+    """Nothing of the deployment exists yet."""
+    known = list(models) if models is not None else [builders.model()]
+    return World(
+        {one.name: one for one in nodes},
+        list(profiles) if profiles is not None else [builders.profile()],
+        {one.metadata.name: one for one in known},
+        builders.deployment(*(one.metadata.name for one in known), **spec),
+    )
+
+
+def _ref(child: Mapping[str, Any]) -> ObjectRef:
+    name = child["metadata"]["name"]
+    return ObjectRef(child["apiVersion"], child["kind"], NAMESPACE, name, f"uid-of-{name}", "1")
+
+
+def _is_release(kind: str) -> bool:
+    return kind == "ControllerRevision"
+
+
+def _snapshot(child: Mapping[str, Any]) -> Snapshot:
+    return Snapshot(_ref(child), child["revision"], child["data"])
+
+
+def _workload(child: Mapping[str, Any]) -> Workload:
+    annotations, spec = child["metadata"]["annotations"], child["spec"]["template"]["spec"]
+    return Workload(
+        _ref(child),
+        child["metadata"]["labels"][PROFILE_LABEL],
+        annotations[TEMPLATE_ANNOTATION],
+        spec["containers"][0]["image"],
+        int(annotations[MEMORY_ANNOTATION]),
+        tuple(sorted(volume["secret"]["secretName"] for volume in spec["volumes"] if "secret" in volume)),
+    )
