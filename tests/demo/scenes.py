@@ -17,6 +17,8 @@ DEVICE = "pi-0"
 
 def placement(product: Product, programme: Programme) -> None:
     """One logical model, several builds: which device runs which, and why."""
+    product.kubectl("delete", "edgedeployments,edgemodels", "--all", "--wait")  # of an earlier demo
+    product.kubectl.wait("their pods are gone", lambda: not product.pods("digits") or None)
     tell("kubectl apply --server-side -k examples/00-model-store   # an HTTP server with the model files")
     examples.model_store(product)
     tell("kubectl apply --server-side -f examples/01-digits        # an EdgeModel with two builds, an EdgeDeployment")
@@ -38,7 +40,7 @@ def status(product: Product, name: str) -> None:
 
 def predictions(product: Product, programme: Programme) -> None:
     """A thousand real digits nobody trained on, asked over the Open Inference Protocol from a pod of the cluster."""
-    answers = _ask(product, "demo-predictions", IMAGES)
+    answers = _ask(product, "demo-predictions")
     programme.seen(
         "accuracy on 1,000 held-out MNIST images", f"{answers.accuracy:.3f} (p50 {answers.percentile(0.5):.1f} ms)"
     )
@@ -51,20 +53,18 @@ def _recorded(product: Product) -> set[str]:
     return {f"{variant['accuracy']} ({variant['name']})" for variant in variants}
 
 
-def _client(product: Product, name: str, rate: float = 100.0) -> traffic.Traffic:
-    url = product.status()["url"]
-    return traffic.start(product.kubectl, product.images["runtime-cpu"], name, traffic.Client(url, rate=rate))
+def _start(product: Product, name: str, client: traffic.Client) -> traffic.Traffic:
+    return traffic.start(product.kubectl, product.images["runtime-cpu"], name, client)
 
 
-def _ask(product: Product, name: str, count: int) -> traffic.Answers:
-    client = _client(product, name)
-    client.wait_answered(count, 120)
-    return client.stop()
+def _ask(product: Product, name: str) -> traffic.Answers:
+    """Every held-out image once, in order."""
+    return _start(product, name, traffic.Client(product.status()["url"], rate=100, count=IMAGES)).finish()
 
 
 def update(product: Product, programme: Programme) -> None:
     """Version 1.1.0 replaces 1.0.0 on every device while fifty requests a second come in."""
-    client = _client(product, "demo-update", rate=50)
+    client = _start(product, "demo-update", traffic.Client(product.status()["url"], rate=50))
     tell("kubectl apply --server-side -f examples/02-model-update")
     began = time.monotonic()
     examples.apply(product, "02-model-update")
@@ -83,12 +83,7 @@ def offline(product: Product, programme: Programme) -> None:
         tell("left out: cutting a link needs the embedded cluster (unset KUBECONFIG)")
         return
     url, device = product.status()["localURL"], product.cluster[DEVICE]
-    client = traffic.start(
-        product.kubectl,
-        product.images["runtime-cpu"],
-        "demo-offline",
-        traffic.Client(url, rate=20, node=DEVICE),
-    )
+    client = _start(product, "demo-offline", traffic.Client(url, rate=20, node=DEVICE))
     tell(f"the link of {DEVICE} goes down; its client goes on asking {url}")
     device.cut()
     cut = time.time()
@@ -108,11 +103,11 @@ def offline(product: Product, programme: Programme) -> None:
 
 def cloud(product: Product, programme: Programme) -> None:
     """A real Triton with a bigger model is asked when a device is not sure."""
-    alone = _ask(product, "demo-alone", IMAGES)
+    alone = _ask(product, "demo-alone")
     tell("kubectl apply --server-side -k examples/03-cloud-help/triton -f examples/03-cloud-help")
     tell("a real Triton Inference Server; a device that is less than 85 % sure asks it, for at most 300 ms")
     examples.cloud_help(product)
-    helped = _ask(product, "demo-helped", IMAGES)
+    helped = _ask(product, "demo-helped")
     share = helped.sources["target:cloud"] / max(1, helped.answered)
     programme.seen("accuracy, device alone", f"{alone.accuracy:.3f}")
     programme.seen("accuracy with cloud help", f"{helped.accuracy:.3f}, {share:.0%} of requests sent on")

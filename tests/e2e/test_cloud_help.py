@@ -1,18 +1,24 @@
 """A real Triton helps below a confidence, and is never needed."""
 
+import pytest
+
 from tests.e2e.conftest import cloud_client
-from tests.stage import examples
+from tests.stage import examples, traffic
 from tests.stage.product import Product
 
 
+def test_the_devices_are_as_accurate_as_the_edge_model_says(digits: Product) -> None:
+    variants = digits.kubectl.get("edgemodel", "digits")["spec"]["variants"]
+    recorded = next(float(variant["accuracy"]) for variant in variants if variant["name"] == "int8")
+    answers = ask_all(digits, "accuracy-client")
+    assert answers.failed == 0, answers.errors
+    assert answers.accuracy == pytest.approx(recorded, abs=0.002)  # other processors round differently
+
+
 def test_unsure_answers_are_asked_again_and_get_better(digits: Product) -> None:
-    alone = cloud_client(digits, "alone-client", digits.status()["url"])
-    alone.wait_answered(1000)
-    by_itself = alone.stop()
+    by_itself = ask_all(digits, "alone-client")
     examples.cloud_help(digits)
-    helped_client = cloud_client(digits, "helped-client", digits.status()["url"])
-    helped_client.wait_answered(1000)
-    helped = helped_client.stop()
+    helped = ask_all(digits, "helped-client")
     assert helped.failed == 0, helped.errors
     assert 0 < helped.sources["target:cloud"] < 0.3 * helped.answered
     assert helped.accuracy > by_itself.accuracy
@@ -29,3 +35,9 @@ def test_with_the_cloud_gone_the_local_answer_stands(digits: Product) -> None:
     answers = client.stop()
     assert answers.failed == 0, answers.errors
     digits.kubectl("scale", "deployment/triton", "--replicas=1")
+
+
+def ask_all(product: Product, name: str) -> traffic.Answers:
+    """Every held-out image once."""
+    client = traffic.Client(product.status()["url"], rate=100, count=1000, selector={"edgewise.dev/tier": "cloud"})
+    return traffic.start(product.kubectl, product.images["runtime-cpu"], name, client).finish()

@@ -12,10 +12,10 @@ def test_prometheus_sees_requests_on_devices_and_looks_of_the_operator(digits: P
     with prometheus(digits, tmp_path) as server:
         client.wait_answered(200)
         wanted = {
-            'sum(edgewise_requests_total{model="digits",outcome="success"})': 100,
+            'sum(edgewise_requests_total{model="digits",outcome="ok"})': 100,
             'count(up{job="runtime"} == 1)': 5,
             "sum(edgewise_operator_reconcile_total)": 1,
-            'max(edgewise_operator_nodes{deployment="digits",state="ready"})': 5,
+            'max(edgewise_deployment_nodes{deployment="digits",state="ready"})': 5,
         }
         for expression, least in wanted.items():
             digits.kubectl.wait(expression, lambda e=expression, n=least: server.value(e) >= n or None, 30)  # type: ignore[misc]

@@ -79,10 +79,15 @@ class Traffic:
     def stop(self) -> Answers:
         """Ends the client and returns everything it saw; the last line is written when it is told to stop."""
         self.kubectl("exec", self.name, "--", "/bin/sh", "-c", "kill -TERM 1")
+        return self.finish(30)
+
+    def finish(self, timeout: float = 120.0) -> Answers:
+        """Waits until it ends by itself, and returns everything it saw."""
+        ended = ("Succeeded", "Failed")
         self.kubectl.wait(
             f"{self.name} ends",
-            lambda: self.kubectl.get("pod", self.name)["status"].get("phase") == "Succeeded" or None,
-            30,
+            lambda: self.kubectl.get("pod", self.name)["status"].get("phase") in ended or None,
+            timeout,
         )
         answers = self.answers()
         self.remove()
@@ -115,6 +120,8 @@ class Client:
     node: str = ""
     """Node it runs on; empty: anywhere."""
     selector: dict[str, str] = field(default_factory=dict)
+    count: int = 0
+    """Requests after which it ends by itself; 0: when it is told to."""
 
 
 def start(kubectl: Kubectl, image: str, name: str, client: Client) -> Traffic:
@@ -130,6 +137,7 @@ def start(kubectl: Kubectl, image: str, name: str, client: Client) -> Traffic:
 def _pod(name: str, image: str, client: Client) -> dict[str, Any]:
     where = {"kubernetes.io/hostname": client.node} if client.node else client.selector
     program = ["/data/client.py", client.url, client.model, "/data/heldout.npz", str(client.rate)]
+    program += [str(client.count)] if client.count else []
     stay = [
         {"key": f"node.kubernetes.io/{problem}", "operator": "Exists", "effect": "NoExecute"}
         for problem in ("not-ready", "unreachable")

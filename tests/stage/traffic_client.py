@@ -1,7 +1,9 @@
 """Runs inside a pod: asks a served model at a steady rate and prints one JSON line a second about what came back.
 
 Each request is a connection of its own, as from a client that just came up; anything but a 200 within the timeout is
-a failure. Uses only what the runtime image holds (aiohttp, numpy). Usage: traffic_client.py URL MODEL IMAGES.npz RATE
+a failure. Uses only what the runtime image holds (aiohttp, numpy).
+
+    traffic_client.py URL MODEL IMAGES.npz RATE [COUNT]      # COUNT requests, or until SIGTERM
 """
 
 import asyncio
@@ -69,7 +71,7 @@ async def ask(session: aiohttp.ClientSession, url: str, image: np.ndarray[Any, A
     tally.correct += int(np.argmax(answer["outputs"][0]["data"])) == label
 
 
-async def main(url: str, model: str, images: str, rate: float) -> None:
+async def main(url: str, model: str, images: str, rate: float, count: float = float("inf")) -> None:
     data = np.load(images)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
@@ -77,7 +79,7 @@ async def main(url: str, model: str, images: str, rate: float) -> None:
     connector = aiohttp.TCPConnector(force_close=True, limit=0)
     async with aiohttp.ClientSession(connector=connector, timeout=TIMEOUT) as session:
         tally, start, sent = Tally(), time.monotonic(), 0
-        while not stop.is_set():
+        while not stop.is_set() and sent < count:
             index = sent % len(data["labels"])
             task = asyncio.create_task(ask(session, target, data["images"][index], int(data["labels"][index]), tally))
             running.add(task)
@@ -91,4 +93,5 @@ async def main(url: str, model: str, images: str, rate: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4])))
+    address, name, data, *numbers = sys.argv[1:]
+    asyncio.run(main(address, name, data, *map(float, numbers)))

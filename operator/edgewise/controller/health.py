@@ -1,4 +1,4 @@
-"""Is the operator alive? Answers /healthz, and serves /metrics beside it. Started by main."""
+"""Is the operator alive, is it at work? Answers /healthz, /readyz and /metrics. Started by main."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class Health:
         self._clock = clock
         self._behind_since: float | None = None
         self.queue_age: Callable[[], float] = lambda: 0.0
+        self.working = False
+        """Leads, has listed everything, and looks at objects: what `helm --wait` waits for."""
 
     def census(self, missing: int) -> None:
         """How many objects the cluster has that the watches did not bring."""
@@ -46,11 +48,15 @@ async def serve_health(port: int, health: Health, registry: CollectorRegistry) -
         problem = health.problem()
         return web.Response(text=problem or "ok", status=500 if problem else 200)
 
+    async def readyz(_: web.Request) -> web.Response:
+        waiting = "waits for the Lease, or for the first listing of everything"
+        return web.Response(text="ok" if health.working else waiting, status=200 if health.working else 503)
+
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application()
-    app.add_routes([web.get("/healthz", healthz), web.get("/metrics", metrics)])
+    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:

@@ -133,6 +133,7 @@ class Operator:
             self._spawn(f"worker {number}", work(self._queue, self._looks, self._parts.metrics))
         self._spawn("census", self._keep_census())
         self._spawn("certificate", self._certificates.keep(self.router.everything))
+        self._parts.health.working = True
         _log.info("working", extra={"workers": settings.workers})
 
     async def _first_catalogue(self) -> None:

@@ -84,17 +84,21 @@ def _profile(observed: ObservedDeployment, seen: View, candidate: Candidate) -> 
         workload=workloads.name(observed.deployment.metadata.name, name) if hosting else None,
         nodes=len(seen.placed.of(name)),
         ready=sum(device.ready for device in seen.devices if device.profile == name),
-        reason=_remark(seen, candidate)[:TEXT],
+        reason=_remark(observed, seen, candidate)[:TEXT],
     )
 
 
-def _remark(seen: View, candidate: Candidate) -> str:
+def _remark(observed: ObservedDeployment, seen: View, candidate: Candidate) -> str:
     """What a person should know of it; empty when all is as wished."""
     name = candidate.name
     if candidate.refusal:
         return f"{Reason.NO_BUILD_IN_TARGET}: {candidate.refusal}" if candidate.incumbent else candidate.refusal
     if name not in seen.placed.hosting:
         return "its nodes take a better fitting profile, or have too little memory"
+    got = {device.provider for device in seen.devices if device.profile == name} - {""}
+    if not got:  # the operator has just started: what the devices said before still stands
+        before = observed.deployment.status.profiles or ()
+        return next((profile.reason for profile in before if profile.name == name and profile.workload), "")
     wanted = next(iter(candidate.profile.spec.runtime.providers), "")
-    got = {device.provider for device in seen.devices if device.profile == name} - {"", wanted}
-    return f"runs on {', '.join(sorted(got))} instead of {wanted}" if wanted and got else ""
+    others = sorted(got - {wanted})
+    return f"runs on {', '.join(others)} instead of {wanted}" if wanted and others else ""
