@@ -1,6 +1,7 @@
 """Figures of the main job: how fast, how small, how quiet, and what a cut-off device goes through."""
 
 import time
+from dataclasses import dataclass
 
 from tests.bench.figures import Figure, Report
 from tests.cluster import audit
@@ -9,6 +10,7 @@ from tests.stage import examples, traffic
 from tests.stage.product import Product, raise_curtain
 
 RUNS = 3
+SETTLE = 30
 DEVICE = "pi-0"
 MIB = 2**20
 
@@ -97,27 +99,43 @@ def on_device(product: Product, name: str, url: str, rate: float, node: str = DE
 
 
 def cut_device(product: Product, report: Report) -> None:
-    """One minute without network, and the half minute after it."""
+    """A minute without network, then two shorter ones, and the half minute after each."""
     client = on_device(product, "bench-cut", product.status()["localURL"], rate=20)
-    device = product.cluster[DEVICE]
-    device.cut()
-    cut = time.time()
-    time.sleep(60)
-    device.heal()
-    healed = time.time()
-    began = time.monotonic()
-    device.wait_ready()
-    product.kubectl.wait("back in step", lambda: product.status()["nodes"]["updated"] == 5 or None, 60)
-    back = time.monotonic() - began
-    time.sleep(max(0.0, 30 - back))
+    cuts = [cut_off(product, seconds) for seconds in (60, 40, 25)]
     lines = client.lines()
     client.remove()
-    away = traffic.total(line for line in lines if cut <= line["at"] <= healed)
-    after = traffic.total(line for line in lines if healed < line["at"])
-    share = away.answered / max(1, away.sent)
-    report.add(Figure(f"answered while cut, of {away.sent}", [share], "share", "more", 1.0))
-    report.add(Figure(f"lost in the 30 s after healing, of {after.sent}", [after.failed], "requests", limit=0))
-    report.add(Figure("back in step after healing", [back], "s", limit=15))
+    away = [traffic.total(line for line in lines if cut.begin <= line["at"] <= cut.end) for cut in cuts]
+    after = [traffic.total(line for line in lines if cut.end < line["at"] <= cut.end + SETTLE) for cut in cuts]
+    shares = [answers.answered / max(1, answers.sent) for answers in away]
+    asked = sum(answers.sent for answers in away)
+    report.add(Figure(f"answered while cut, of {asked}", shares, "share", "more", 1.0, summary=min))
+    lost = [float(answers.failed) for answers in after]
+    asked = sum(answers.sent for answers in after)
+    report.add(Figure(f"lost in the {SETTLE} s after healing, of {asked}", lost, "requests", limit=0, summary=max))
+    report.add(Figure("back in step after healing", [cut.back for cut in cuts], "s", limit=15))
+
+
+@dataclass(frozen=True)
+class Cut:
+    """When a device was cut off (seconds since the epoch), and how long after healing all five were in step again."""
+
+    begin: float
+    end: float
+    back: float
+
+
+def cut_off(product: Product, seconds: float) -> Cut:
+    device = product.cluster[DEVICE]
+    begin = time.time()
+    device.cut()
+    time.sleep(seconds)
+    end = time.time()
+    device.heal()
+    device.wait_ready()
+    product.kubectl.wait("back in step", lambda: product.status()["nodes"]["updated"] == 5 or None, 60)
+    back = time.time() - end
+    time.sleep(max(0.0, SETTLE + 1 - back))
+    return Cut(begin, end, back)
 
 
 def kill_on_cut_device(product: Product, report: Report) -> None:

@@ -71,6 +71,8 @@ class Built:
 
     references: dict[str, str] = field(default_factory=dict)
     archives: dict[str, Path] = field(default_factory=dict)
+    pushed: bool = False
+    """The references are in a registry."""
 
     def __getitem__(self, name: str) -> str:
         return self.references[name]
@@ -83,7 +85,7 @@ class Built:
 def build(registry: str = "", images: tuple[Image, ...] = IMAGES) -> Built:
     """Builds what has changed; with a registry (host/path), the references are there, and pushed."""
     install_missing()
-    built = Built()
+    built = Built(pushed=bool(registry))
     with exclusive("images"), tempfile.TemporaryDirectory(prefix="edgewise-images-") as folder:
         wheel = _wheel(Path(folder, "wheel")) if any(image.needs_wheel for image in images) else None
         for image in images:
@@ -94,8 +96,11 @@ def build(registry: str = "", images: tuple[Image, ...] = IMAGES) -> Built:
 
 
 def distribute(cluster: Cluster, built: Built, images: tuple[Image, ...] = IMAGES) -> None:
-    """Imports the images into the nodes that run them, all nodes at once; a user's own cluster pulls for itself."""
+    """Imports the images into the nodes that run them, all nodes at once. A user's own cluster pulls from the registry
+    they were pushed to, or is a K3s on this machine."""
     if users_kubeconfig():
+        if not built.pushed:
+            _into_k3s(built)
         return
 
     def load(node: Node) -> None:
@@ -103,6 +108,22 @@ def distribute(cluster: Cluster, built: Built, images: tuple[Image, ...] = IMAGE
 
     with step("load the images into the nodes"):
         cluster.each(load)
+
+
+class NowhereToPutError(RuntimeError):
+    """The cluster in use can get at the images in no way."""
+
+
+def _into_k3s(built: Built) -> None:
+    k3s = shutil.which("k3s")
+    if k3s is None:
+        raise NowhereToPutError(
+            "KUBECONFIG names a cluster of yours: give REGISTRY=host/path that its nodes pull from, run this on its "
+            "K3s server, or unset KUBECONFIG for the embedded cluster"
+        )
+    for archive in built.archives.values():
+        with step(f"import {archive.name} into K3s"):
+            run(k3s, "ctr", "images", "import", archive)
 
 
 def _wheel(folder: Path) -> Path:

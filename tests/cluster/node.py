@@ -37,9 +37,7 @@ class Node:
 
     def join(self) -> None:
         """Starts kubelet and kube-proxy, and waits until the API server knows the node; labels it."""
-        url, authority = self._plane.url, self._plane.authority
-        process = self._start("kubelet", kubelet(self.machine, authority, url))
-        self._start("kube-proxy", kube_proxy(self.machine, authority, url))
+        process = self._start_kubelet()
         wait_for(f"node {self.name} registers", lambda: self._kubelet_listens() and self._registered(), process)
         self._plane.client.patch(f"/api/v1/nodes/{self.name}", {"metadata": {"labels": dict(self.spec.labels)}})
 
@@ -72,10 +70,10 @@ class Node:
         self.join()
 
     def restart_kubelet_and_containerd(self) -> None:
-        """Restarts the node's daemons as an upgrade does; the containers go on running meanwhile."""
+        """Restarts the daemons as an upgrade does, the link up or cut; the containers go on running meanwhile."""
         self.processes.stop()
         self._start_containerd()
-        self.join()
+        self._start_kubelet()
 
     @property
     def cache_folder(self) -> Path:
@@ -111,6 +109,11 @@ class Node:
         """Imports image archives that are not there yet."""
         for archive in archives:
             self.containerd.load(archive)
+
+    def _start_kubelet(self) -> Process:
+        url, authority = self._plane.url, self._plane.authority
+        self._start("kube-proxy", kube_proxy(self.machine, authority, url))
+        return self._start("kubelet", kubelet(self.machine, authority, url))
 
     def _start_containerd(self) -> None:
         process = self._start("containerd", self.containerd.configure())

@@ -86,6 +86,7 @@ def test_a_killed_container_is_restarted(witness: Witness) -> None:
 def test_containers_outlive_a_restart_of_the_daemons(witness: Witness) -> None:
     container = witness.state["containerID"]
     witness.node.restart_kubelet_and_containerd()
+    witness.node.wait_ready()
     assert witness.run("wget", "-qO-", "http://127.0.0.1:8080") == "here"
     assert witness.state["containerID"] == container
 

@@ -136,6 +136,14 @@ async def test_requests_are_counted_by_outcome_and_source(device: Running) -> No
     assert await device.metric("edgewise_process_resident_memory_bytes") > 2**20
 
 
+async def test_no_series_says_when_counting_began(device: Running) -> None:
+    await device.infer("linear", json.loads(GOOD))
+    async with device.http.get(f"http://127.0.0.1:{device.server.metrics_port}/metrics") as answer:
+        series = {line.partition("{")[0] for line in (await answer.text()).splitlines()}
+    assert {"edgewise_requests_total", "edgewise_request_duration_seconds_count"} <= series
+    assert not [name for name in series if name.endswith("_created")]
+
+
 async def test_a_poke_calls_the_hook_at_most_once_a_second(device: Running) -> None:
     pokes: list[str] = []
     device.server.on_poke = lambda: pokes.append("poke")

@@ -15,7 +15,7 @@ from tests.stage.kubectl import Kubectl
 SYSTEM = "edgewise-system"
 DEMO = "edgewise-demo"
 CHART = Path("charts/edgewise")
-FLAVOURS = ("cpu", "openvino", "coral", "jetson-6", "jetson-7")
+FLAVOURS = ("cpu", "openvino", "jetson-6", "jetson-7")
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def helm(product: Product, *words: object, binary: Path | None = None) -> str:
 def install(product: Product, *more: str, binary: Path | None = None) -> None:
     """Installs or upgrades the chart, and waits until the operator is Ready.
 
-    Every flavour of device runs the cpu image here: the labels of the test nodes are real, their silicon is a CPU.
+    Every flavour that ONNX Runtime serves runs the cpu image here: the nodes' labels are real, their silicon is a CPU.
     """
     repository, _, tag = product.images["operator"].rpartition(":")
     values: dict[str, Any] = {

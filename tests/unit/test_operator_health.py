@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+
+import aiohttp
+from prometheus_client import CollectorRegistry
 
 from edgewise.cluster.store import Store
-from edgewise.controller.health import STUCK, Health
+from edgewise.controller.health import STUCK, Health, serve_health
 from edgewise.controller.keys import Key
 from edgewise.controller.metrics import MOST_DEPLOYMENTS, Metrics, WorldCollector
 from edgewise.controller.queue import WorkQueue
@@ -35,6 +39,23 @@ def test_watches_that_stay_behind_are_an_illness_and_ones_that_catch_up_are_not(
     assert health.problem() == ""
 
 
+async def test_one_that_waits_for_its_turn_is_alive_and_not_ready() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    health = Health()
+    async with serve_health(port, health, CollectorRegistry()), aiohttp.ClientSession() as session:
+
+        async def status(path: str) -> int:
+            async with session.get(f"http://127.0.0.1:{port}{path}") as answer:
+                return answer.status
+
+        assert [await status("/healthz"), await status("/readyz")] == [200, 503]
+        health.working = True
+        assert [await status("/healthz"), await status("/readyz")] == [200, 200]
+        health.queue_age = lambda: STUCK + 1
+        assert [await status("/healthz"), await status("/readyz")] == [500, 200]
+
+
 def test_gauges_say_what_there_is_and_are_gone_with_what_they_told_of() -> None:
     async def script() -> None:
         store, metrics = Store(), Metrics()
@@ -54,6 +75,15 @@ def test_gauges_say_what_there_is_and_are_gone_with_what_they_told_of() -> None:
         assert value("edgewise_deployment_nodes", labels) is None
 
     run(script())
+
+
+def test_a_look_is_counted_and_timed_without_series_of_when_counting_began() -> None:
+    metrics = Metrics()
+    with metrics.look(Key("Node", "", "pi-1")):
+        metrics.observe_request("GET", 200)
+    samples = {sample.name for family in metrics.registry.collect() for sample in family.samples}
+    assert {"edgewise_operator_reconcile_total", "edgewise_operator_api_requests_total"} <= samples
+    assert not [name for name in samples if name.endswith("_created")]
 
 
 def test_a_thousand_deployments_do_not_flood_prometheus() -> None:

@@ -50,7 +50,7 @@ subjects:
 
 {{- define "edgewise.defaultImages" -}}
 {{- $images := list -}}
-{{- range $flavour := keys .Values.runtimeImages | sortAlpha -}}
+{{- range $flavour := keys (omit .Values.runtimeImages "coral") | sortAlpha -}}
 {{- $images = append $images (printf "%s=%s/edgewise-runtime-%s:%s" $flavour $.Values.registry $flavour $.Chart.AppVersion) -}}
 {{- end -}}
 {{ join "," $images }}

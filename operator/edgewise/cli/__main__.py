@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from kubernetes import client, config
-from kubernetes.client.exceptions import ApiException
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from edgewise.api.edgedeployment import EdgeDeployment
-from edgewise.api.names import DEPLOYMENT_LABEL, GROUP, VERSION
-from edgewise.cli.fleet import Row, rows
+from edgewise.api.edgedeployment import EdgeDeploymentStatus
+from edgewise.cli.asking import Answer, AskingError, Cluster
 
 app = typer.Typer(help="What edgewise does on your fleet, and why.", no_args_is_help=True, add_completion=False)
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace; default: the kubeconfig's.")]
@@ -27,42 +25,35 @@ def root() -> None:
 def status(name: Annotated[str, typer.Argument(help="EdgeDeployment")], namespace: Namespace = "") -> None:
     """Which node serves which build, and why."""
     try:
-        deployment, fleet = _read(name, namespace or _default_namespace())
-    except ApiException as error:
-        typer.echo(f"edgewise: {error.reason}: EdgeDeployment {name}: {error.body}", err=True)
+        cluster = Cluster()
+        answer = cluster.answer(name, namespace or cluster.namespace)
+    except AskingError as error:
+        typer.echo(f"edgewise: {error}", err=True)
         raise typer.Exit(1) from error
-    _show(deployment, fleet)
+    _show(answer)
 
 
-def _default_namespace() -> str:
-    _, active = config.list_kube_config_contexts()
-    return str(active["context"].get("namespace") or "default")
-
-
-def _read(name: str, namespace: str) -> tuple[EdgeDeployment, list[Row]]:
-    config.load_kube_config()
-    core: Any = client.CoreV1Api()
-    custom: Any = client.CustomObjectsApi()
-    body = custom.get_namespaced_custom_object(GROUP, VERSION, namespace, "edgedeployments", name)
-    deployment = EdgeDeployment.model_validate(body)
-    plain: Any = client.ApiClient().sanitize_for_serialization
-    nodes = plain(core.list_node())["items"]
-    pods = plain(core.list_namespaced_pod(namespace, label_selector=f"{DEPLOYMENT_LABEL}={name}"))["items"]
-    return deployment, rows(deployment, nodes, pods)
-
-
-def _show(deployment: EdgeDeployment, fleet: list[Row]) -> None:
-    console, now = Console(), deployment.status
+def _show(answer: Answer) -> None:
+    console, now = Console(highlight=False), answer.deployment.status
     for condition in now.conditions or ():
-        console.print(f"[bold]{condition.type}[/]={condition.status}  {condition.reason}: {condition.message}")
+        # Text, not a string: what a device says may look like markup.
+        said = f"={condition.status}  {condition.reason}: {condition.message}"
+        console.print(Text.assemble((condition.type, "bold"), said))
     if now.release is not None:
         console.print(f"release  stable {now.release.stable or '-'}, target {now.release.target}")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("NODE", "PROFILE", "BUILD", "STATE", "WHY"):
         table.add_column(column, overflow="fold")
-    for row in fleet:
-        table.add_row(row.node, row.profile, row.build, row.state, row.why)
+    for row in answer.fleet:
+        table.add_row(*map(Text, (row.node, row.profile, row.build, row.state, row.why)))
     console.print(table)
+    if more := _untold(now):
+        console.print(f"and {more} more that nothing fits; the first {len(now.unplaced or ())} are shown")
+
+
+def _untold(now: EdgeDeploymentStatus) -> int:
+    """Unplaced nodes that the status counts and does not name."""
+    return now.nodes.unplaced - len(now.unplaced or ()) if now.nodes is not None else 0
 
 
 def main() -> None:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgewise.api.edgedeployment import EdgeDeployment, ProfileStatus
-from edgewise.api.names import PROFILE_LABEL, PROFILE_PREFIX
+from edgewise.api.names import PROFILE_PREFIX
+from edgewise.cluster.projections import project
+from edgewise.core.observed import Node, Pod
+from edgewise.core.placement import selected
 
 Body = Mapping[str, Any]
 
@@ -28,46 +31,49 @@ def rows(deployment: EdgeDeployment, nodes: Iterable[Body], pods: Iterable[Body]
     """Selected nodes by name, but those nobody can use (no pod, and no reason why not). pods: of this deployment."""
     profiles = {profile.name: profile for profile in deployment.status.profiles or ()}
     unplaced = {entry.node: entry.reason for entry in deployment.status.unplaced or ()}
-    # Of two pods on a node, one is on its way out: the one that stays is the one to show.
-    ordered = sorted(pods, key=lambda pod: "deletionTimestamp" not in pod["metadata"])
-    by_node = {pod["spec"].get("nodeName"): pod for pod in ordered}
-    wanted = deployment.spec.placement.node_selector.items()
-    selected = [node for node in nodes if all(_labels(node).get(key) == value for key, value in wanted)]
+    there = _by_node(_projected("Pod", pod) for pod in pods)
+    wanted = selected((_projected("Node", node) for node in nodes), deployment.spec.placement)
     return [
-        _row(node, by_node.get(node["metadata"]["name"]), profiles, unplaced)
-        for node in sorted(selected, key=lambda node: str(node["metadata"]["name"]))
-        if node["metadata"]["name"] in by_node or node["metadata"]["name"] in unplaced
+        _row(node, there.get(node.name), profiles, unplaced.get(node.name, ""))
+        for node in sorted(wanted, key=lambda node: node.name)
+        if node.name in there or node.name in unplaced
     ]
 
 
-def _labels(body: Body) -> Mapping[str, str]:
-    labels: Mapping[str, str] = body["metadata"].get("labels") or {}
-    return labels
+def _projected(kind: str, body: Body) -> Any:
+    """Node or Pod. Items of a list do not say what they are."""
+    return project({"apiVersion": "v1", "kind": kind, **body}).value
 
 
-def _condition(body: Body, kind: str) -> str:
-    conditions = body.get("status", {}).get("conditions") or ()
-    return next((str(condition["status"]) for condition in conditions if condition["type"] == kind), "Unknown")
+def _by_node(pods: Iterable[Pod]) -> dict[str, Pod]:
+    """Of several pods on a node the one that stays, and of those one that answers."""
+    return {pod.node: pod for pod in sorted(pods, key=lambda pod: (not pod.deleting, pod.ready)) if pod.node}
 
 
-def _row(node: Body, pod: Body | None, profiles: Mapping[str, ProfileStatus], unplaced: Mapping[str, str]) -> Row:
-    name = str(node["metadata"]["name"])
+def _row(node: Node, pod: Pod | None, profiles: Mapping[str, ProfileStatus], unplaced: str) -> Row:
     if pod is None:
-        return Row(name, "-", "-", "-", unplaced.get(name, ""))
-    profile = _labels(pod).get(PROFILE_LABEL, "")
-    online, ready = _condition(node, "Ready") == "True", _condition(pod, "Ready") == "True"
-    state = "Offline" if not online else "Serving" if ready else "Starting"
-    chosen = profiles.get(profile)
-    return Row(name, profile, (chosen.variant if chosen else None) or "-", state, _why(node, profile, profiles))
+        return Row(node.name, "-", "-", "-", unplaced)
+    chosen = profiles.get(pod.profile)
+    build = (chosen.variant if chosen else None) or "-"
+    return Row(node.name, pod.profile, build, _state(node, pod), unplaced or _why(node, pod, profiles))
 
 
-def _why(node: Body, taken: str, profiles: Mapping[str, ProfileStatus]) -> str:
-    """What is worth knowing about the choice: why other classes of this node are not used, what the engine got."""
-    belongs = sorted(key.removeprefix(PROFILE_PREFIX) for key in _labels(node) if key.startswith(PROFILE_PREFIX))
-    passed_over = [
-        f"not {name}: {profiles[name].reason}"
-        for name in belongs
-        if name != taken and name in profiles and profiles[name].workload is None and profiles[name].reason
-    ]
-    remark = profiles[taken].reason if taken in profiles else ""
-    return "; ".join([*([remark] if remark else []), *passed_over]) or f"best fitting of {', '.join(belongs)}"
+def _state(node: Node, pod: Pod) -> str:
+    if not node.ready:
+        return "Offline"
+    return "Serving" if pod.ready and not pod.deleting else "Starting"
+
+
+def _why(node: Node, pod: Pod, profiles: Mapping[str, ProfileStatus]) -> str:
+    """What holds the pod up, what the engine really got, why other classes of this node are not used."""
+    belongs = sorted(key.removeprefix(PROFILE_PREFIX) for key in node.labels if key.startswith(PROFILE_PREFIX))
+    remark = profiles[pod.profile].reason if pod.profile in profiles else ""
+    others = [profiles[name] for name in belongs if name in profiles and name != pod.profile]
+    told = [pod.problem, remark, *map(_refusal, others)]
+    return "; ".join(filter(None, told)) or f"best fitting of {', '.join(belongs)}"
+
+
+def _refusal(profile: ProfileStatus) -> str:
+    """A class with a build was only outdone by the one taken, which needs no words."""
+    passed_over = profile.variant is None and profile.workload is None and profile.reason
+    return f"not {profile.name}: {profile.reason}" if passed_over else ""

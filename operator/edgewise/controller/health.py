@@ -42,7 +42,7 @@ class Health:
 
 @asynccontextmanager
 async def serve_health(port: int, health: Health, registry: CollectorRegistry) -> AsyncIterator[None]:
-    """/healthz and /metrics, in plain HTTP, while the block runs."""
+    """/healthz, /readyz and /metrics, in plain HTTP, while the block runs."""
 
     async def healthz(_: web.Request) -> web.Response:
         problem = health.problem()

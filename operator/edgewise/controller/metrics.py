@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from time import monotonic
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -25,6 +25,8 @@ class Metrics:
     """Counters and histograms, written to where things happen."""
 
     def __init__(self) -> None:
+        # Another series for each counter, that nobody reads. Holds for the whole process.
+        disable_created_metrics()
         self.registry = CollectorRegistry()
         self.reconciles = Counter(
             "edgewise_operator_reconcile", "Looks at an object.", ["kind", "outcome"], registry=self.registry

@@ -40,7 +40,8 @@ class OperatorSettings:
     """The same for flavours nobody chose; used by new workloads only, so that an upgrade restarts no device pod."""
 
     allowed_images: tuple[str, ...] = ()
-    """Prefixes that `serving.image` and images of DeviceProfiles must have. Empty: any image."""
+    """Prefixes that `serving.image` of an EdgeDeployment must have. Empty: any image. Images of DeviceProfiles are not
+    looked at: whoever may write those is an administrator."""
 
     label_grace: float = 300.0
     """Seconds a profile label stays on a node that no longer matches: a Coral that re-enumerates moves nothing."""
@@ -62,7 +63,7 @@ class OperatorSettings:
     operator makes and renews a certificate of its own, in the Secret `<lease_name>-tls`."""
 
     metrics_port: int = 8080
-    """TCP port of /metrics and /healthz."""
+    """TCP port of /metrics, /healthz and /readyz."""
 
     workers: int = 4
     """Objects looked at at the same time. They wait for the API server, not for the CPU."""

@@ -100,7 +100,8 @@ class Settings:
     default_images: Mapping[str, str] = field(default_factory=dict)
     """The same where nobody chose: for new workloads only, so that upgrading the operator restarts no device pod."""
     allowed_images: tuple[str, ...] = ()
-    """Prefixes that serving.image may have; empty: any. (Images of DeviceProfiles are the administrator's own.)"""
+    """Prefixes that spec.serving.image must have; empty: any. Images of DeviceProfiles are the administrator's own, and
+    not looked at."""
     report_url: str = ""
     report_ca: str = ""
     label_grace: float = 300.0

@@ -129,7 +129,7 @@ def test_without_any_image_a_profile_says_what_is_missing() -> None:
     status = decide(seen, NOW).status
     assert status is not None
     assert status["profiles"][0]["reason"] == (
-        "the operator has no runtime image 'cpu'; set runtime.images.cpu in the chart"
+        "the operator has no runtime image 'cpu'; set runtimeImages.cpu in the chart"
     )
     assert status["conditions"][0]["reason"] == "NoFittingBuild"
 

@@ -35,9 +35,9 @@ class Candidate:
     @property
     def refusal(self) -> str:
         """Why it cannot run the target, in one line; empty when it can."""
-        if not self.image:
+        if self.fit.fits and not self.image:
             kind = flavour(self.profile)
-            return f"the operator has no runtime image {kind!r}; set runtime.images.{kind} in the chart"
+            return f"the operator has no runtime image {kind!r}; set runtimeImages.{kind} in the chart"
         return ", ".join(self.fit.reasons)
 
     @property
