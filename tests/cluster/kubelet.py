@@ -12,9 +12,10 @@ from tests.cluster.pki import Authority
 # A node is NotReady 20 s after its last lease renewal instead of 50 s: shorter tests, the same course of events.
 LEASE_SECONDS = 20
 MONITOR_FLAGS = (f"--node-monitor-grace-period={LEASE_SECONDS}s", "--node-monitor-period=2s")
-# A kubelet waits for its dead HTTP/2 connection for 45 s by default, even when the link is back: these are the settings
-# that docs/devices-offline.md advises people with bad links to give their agents.
+# What docs/devices-offline.md advises people with bad links to give their agents. By default a kubelet waits 45 s for a
+# dead connection, even when the link is back, and is then slow to see that it counts as not ready.
 _CONNECTION_CHECKS = ("HTTP2_READ_IDLE_TIMEOUT_SECONDS=5", "HTTP2_PING_TIMEOUT_SECONDS=5")
+_STATUS_FREQUENCY = "5s"
 
 
 def kubelet(machine: Machine, authority: Authority, url: str) -> list[str]:
@@ -77,8 +78,7 @@ def _configuration(machine: Machine, authority: Authority) -> dict[str, object]:
         "resolvConf": "",
         "healthzPort": 0,
         "nodeLeaseDurationSeconds": LEASE_SECONDS,
-        "nodeStatusReportFrequency": "5s",
-        "nodeStatusUpdateFrequency": "5s",
+        "nodeStatusUpdateFrequency": _STATUS_FREQUENCY,
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "imageGCHighThresholdPercent": 100,
         "serializeImagePulls": False,
