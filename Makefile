@@ -39,8 +39,8 @@ test-apiserver: $(VENV)/.installed prerequisites ## Operator, CRDs and chart aga
 	@$(BIN)/pytest -q -m apiserver
 
 .PHONY: test-cluster
-test-cluster: $(VENV)/.installed prerequisites ## End to end on the test cluster: real kubelets, cut links, real Triton.
-	@$(BIN)/pytest -q -m cluster
+test-cluster: $(VENV)/.installed prerequisites cluster-down ## End to end on a test cluster of its own: real kubelets, cut links, real Triton.
+	@status=0; $(BIN)/pytest -q -m cluster || status=$$?; $(BIN)/python -m tests.cluster down; exit $$status
 
 .PHONY: lint
 lint: $(VENV)/.installed ## ruff, mypy --strict, import-linter.

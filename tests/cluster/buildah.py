@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.cluster import paths
 from tests.cluster.command import run, succeeds
+from tests.cluster.locking import exclusive
 
 _CERTIFICATES = Path("/etc/ssl/certs")
 _NETWORK_OPTIONS = {
@@ -59,6 +60,20 @@ def push(archive: Path, reference: str) -> None:
     image = buildah("pull", "--quiet", f"oci-archive:{archive}").strip()
     local = reference.startswith(("localhost", "127."))
     buildah("push", "--quiet", f"--tls-verify={str(not local).lower()}", image, f"docker://{reference}")
+
+
+def mounted() -> list[str]:
+    """Mounts below the storage: a build that was killed leaves its root behind, and buildah the storage itself."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    points = [line.split()[4] for line in lines]
+    return [point for point in points if Path(point).is_relative_to(paths.cache() / "buildah")]
+
+
+def release() -> None:
+    """Unmounts them, the inner ones first; a build that is under way is waited for."""
+    with exclusive("images"):
+        for point in reversed(mounted()):
+            run("umount", "--lazy", point)
 
 
 def _storage() -> list[object]:

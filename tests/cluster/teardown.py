@@ -6,7 +6,7 @@ Ends only processes from our records, and those in our own control groups.
 import shutil
 from pathlib import Path
 
-from tests.cluster import host, paths
+from tests.cluster import buildah, host, paths
 from tests.cluster.cgroups import nodes_with_cgroups
 from tests.cluster.machine import Machine
 from tests.cluster.nodes import NodeSpec
@@ -21,6 +21,7 @@ def teardown() -> None:
     for name in _machines():
         Machine(NodeSpec(name, index=0)).power_off()
     host.restore()
+    buildah.release()
     for folder in (paths.STATE, paths.RUN):
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -31,7 +32,7 @@ def leftovers() -> list[str]:
     folders = [str(folder) for folder in (paths.STATE, paths.RUN) if folder.exists()]
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     mounted = [mount for mount in mounts if any(map(Path(mount).is_relative_to, (paths.STATE, paths.RUN)))]
-    return links + folders + mounted + nodes_with_cgroups()
+    return links + folders + mounted + buildah.mounted() + nodes_with_cgroups()
 
 
 def _machines() -> set[str]:

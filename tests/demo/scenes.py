@@ -104,8 +104,8 @@ def offline(product: Product, programme: Programme) -> None:
 def cloud(product: Product, programme: Programme) -> None:
     """A real Triton with a bigger model is asked when a device is not sure."""
     alone = _ask(product, "demo-alone")
-    tell("kubectl apply --server-side -k examples/03-cloud-help/triton -f examples/03-cloud-help")
-    tell("a real Triton Inference Server; a device that is less than 85 % sure asks it, for at most 300 ms")
+    tell("kubectl apply --server-side -k examples/03-cloud-help/triton   # a real Triton Inference Server")
+    tell("kubectl apply --server-side -f examples/03-cloud-help          # unsure devices ask it, for at most 300 ms")
     examples.cloud_help(product)
     helped = _ask(product, "demo-helped")
     share = helped.sources["target:cloud"] / max(1, helped.answered)

@@ -25,10 +25,11 @@ from edgewise.api.names import (
     short_hash,
 )
 from edgewise.api.units import quantity
+from edgewise.cluster.pods import condition, pod
 from edgewise.cluster.resources import reference
 from edgewise.contract.plan import PLAN_KEY
 from edgewise.contract.plan import Plan as DevicePlan
-from edgewise.core.observed import Node, ObjectRef, Pod, Snapshot, Workload
+from edgewise.core.observed import Node, ObjectRef, Snapshot, Workload
 
 Body = Mapping[str, Any]
 
@@ -125,7 +126,7 @@ def _node(body: Body) -> Record:
     node = Node(
         name=meta["name"],
         labels=dict(meta.get("labels") or {}),
-        ready=_condition(status, "Ready").get("status") == "True",
+        ready=condition(status, "Ready").get("status") == "True",
         taints=tuple(body.get("spec", {}).get("taints") or ()),
         memory=_bytes(status.get("allocatable", {}).get("memory", "0")),
     )
@@ -141,66 +142,9 @@ def _bytes(text: str) -> int:
 
 
 def _pod(body: Body) -> Record:
-    meta, spec, status = body["metadata"], body.get("spec", {}), body.get("status", {})
-    labels = meta.get("labels") or {}
-    pod = Pod(
-        name=meta["name"],
-        namespace=meta["namespace"],
-        uid=meta["uid"],
-        node=spec.get("nodeName") or _meant_for(spec),
-        ip=status.get("podIP", ""),
-        ready=_condition(status, "Ready").get("status") == "True",
-        profile=labels.get(PROFILE_LABEL, ""),
-        template=(meta.get("annotations") or {}).get(TEMPLATE_ANNOTATION, ""),
-        deleting="deletionTimestamp" in meta,
-        problem=_problem(status),
-    )
-    group = (meta["namespace"], labels.get(DEPLOYMENT_LABEL, ""))
-    return Record(reference(body), pod, pod, group, _owner(meta), meta.get("creationTimestamp", ""))
-
-
-def _meant_for(spec: Body) -> str:
-    """The node whose DaemonSet pod this is while the scheduler finds no room for it; empty for other pods."""
-    required = (
-        spec.get("affinity", {}).get("nodeAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution", {})
-    )
-    for term in required.get("nodeSelectorTerms", ()):
-        for wanted in term.get("matchFields", ()):
-            if wanted["key"] == "metadata.name":
-                return str(wanted["values"][0])
-    return ""
-
-
-_HARMLESS = ("ContainerCreating", "PodInitializing")
-
-
-def _problem(status: Body) -> str:
-    """In the scheduler's or the kubelet's own words; empty while everything goes its way."""
-    scheduled = _condition(status, "PodScheduled")
-    if scheduled.get("status") == "False":
-        return f"{scheduled.get('reason', 'Unschedulable')}: {scheduled.get('message', '')}".rstrip(": ")
-    containers = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
-    for container in containers:
-        waiting = container.get("state", {}).get("waiting")
-        if waiting and waiting.get("reason", "") not in _HARMLESS:
-            return _waiting(container, waiting)
-    if status.get("phase") == "Failed":
-        return f"{status.get('reason', 'Failed')}: {status.get('message', '')}".rstrip(": ")
-    return ""
-
-
-def _waiting(container: Body, waiting: Body) -> str:
-    """The same text for the same trouble: the kubelet alternates between trying and backing off."""
-    reason, message = waiting.get("reason") or "Waiting", waiting.get("message", "")
-    last = container.get("lastState", {}).get("terminated")
-    if reason in ("ErrImagePull", "ImagePullBackOff"):
-        cause = "" if message.startswith("Back-off") and "ErrImagePull: " not in message else message
-        cause = cause.rpartition("ErrImagePull: ")[2]
-        return f"ImagePullBackOff: cannot pull {container.get('image', 'the image')}: {cause}".rstrip(": ")
-    if reason == "CrashLoopBackOff" and last:
-        why = f"{last.get('reason', 'Error')}, exit code {last.get('exitCode')}"
-        return f"{reason}: {last.get('message') or why}".strip()
-    return f"{reason}: {message}".rstrip(": ")
+    meta, value = body["metadata"], pod(body)
+    group = (meta["namespace"], (meta.get("labels") or {}).get(DEPLOYMENT_LABEL, ""))
+    return Record(reference(body), value, value, group, _owner(meta), meta.get("creationTimestamp", ""))
 
 
 def _workload(body: Body) -> Record:
@@ -273,10 +217,6 @@ def _owner(meta: Body) -> Owner | None:
         if reference_.get("controller"):
             return Owner(reference_["kind"], reference_["name"], reference_["uid"])
     return None
-
-
-def _condition(status: Body, kind: str) -> Body:
-    return next((found for found in status.get("conditions") or () if found.get("type") == kind), {})
 
 
 def _hash(value: object) -> str:
