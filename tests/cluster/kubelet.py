@@ -39,7 +39,8 @@ def kubelet(machine: Machine, authority: Authority, url: str) -> list[str]:
 
 def kube_proxy(machine: Machine, authority: Authority, url: str) -> list[str]:
     """The command that runs kube-proxy on the machine; it leaves the host's conntrack limits alone."""
-    kubeconfig = authority.kubeconfig("kube-proxy", url, "system:kube-proxy")
+    # A name for each node: nodes start at the same time, and each writes its own key and certificate.
+    kubeconfig = authority.kubeconfig(f"kube-proxy-{machine.spec.name}", url, "system:kube-proxy")
     return [
         "env",
         *_CONNECTION_CHECKS,

@@ -11,7 +11,7 @@ from tests.cluster.kubelet import kube_proxy, kubelet
 from tests.cluster.machine import Machine
 from tests.cluster.nodes import NodeSpec
 from tests.cluster.process import Process, Records
-from tests.cluster.waiting import wait_for
+from tests.cluster.waiting import NotReadyError, wait_for
 
 _KUBELET_PORT = 10250
 _DAEMONS = ("kube-proxy", "kubelet", "containerd")
@@ -37,8 +37,10 @@ class Node:
 
     def join(self) -> None:
         """Starts kubelet and kube-proxy, and waits until the API server knows the node; labels it."""
-        process = self._start_kubelet()
-        wait_for(f"node {self.name} registers", lambda: self._kubelet_listens() and self._registered(), process)
+        started, proxy = self._start_daemons()
+        wait_for(f"node {self.name} registers", lambda: self._kubelet_listens() and self._registered(), started)
+        if not proxy.alive:
+            raise NotReadyError(f"kube-proxy of {self.name} has died\n{proxy.log_tail()}")
         self._plane.client.patch(f"/api/v1/nodes/{self.name}", {"metadata": {"labels": dict(self.spec.labels)}})
 
     def wait_ready(self, ready: bool = True, timeout: float = 90) -> None:
@@ -73,7 +75,10 @@ class Node:
         """Restarts the daemons as an upgrade does, the link up or cut; the containers go on running meanwhile."""
         self.processes.stop()
         self._start_containerd()
-        self._start_kubelet()
+        if self.link.is_cut:
+            self._start_daemons()  # the kubelet cannot register, and nobody can see from here when it listens
+        else:
+            self.join()
 
     @property
     def cache_folder(self) -> Path:
@@ -110,10 +115,11 @@ class Node:
         for archive in archives:
             self.containerd.load(archive)
 
-    def _start_kubelet(self) -> Process:
+    def _start_daemons(self) -> tuple[Process, Process]:
+        """kubelet and kube-proxy."""
         url, authority = self._plane.url, self._plane.authority
-        self._start("kube-proxy", kube_proxy(self.machine, authority, url))
-        return self._start("kubelet", kubelet(self.machine, authority, url))
+        started = self._start("kubelet", kubelet(self.machine, authority, url))
+        return started, self._start("kube-proxy", kube_proxy(self.machine, authority, url))
 
     def _start_containerd(self) -> None:
         process = self._start("containerd", self.containerd.configure())
