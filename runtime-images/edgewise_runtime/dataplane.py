@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from edgewise_runtime import __version__
-from edgewise_runtime.engines.base import Array, InputRefusedError, Session, TensorSpec
+from edgewise_runtime.engines.base import Array, TensorSpec
 from edgewise_runtime.errors import (
     BadRequestError,
     ModelFailedError,
@@ -30,8 +28,7 @@ from edgewise_runtime.models import Models, Record, ServedModel
 from edgewise_runtime.protocol.checks import feeds_of, outputs_of
 from edgewise_runtime.protocol.datatypes import datatype_of
 from edgewise_runtime.protocol.messages import InferRequest, InferResponse, Scalar, Tensor
-from edgewise_runtime.scheduling.pace import Pace
-from edgewise_runtime.scheduling.workers import Workers
+from edgewise_runtime.scheduling.dispatch import Dispatch
 
 EXTENSIONS = ("binary_tensor_data",)
 SOURCE = "edgewise_source"
@@ -67,14 +64,13 @@ class DataPlane:
     """Used from the event loop only."""
 
     models: Models
-    workers: Workers
+    dispatch: Dispatch
     metrics: Metrics
     escalator: Escalator | None = None
     draining: bool = False
     last_request: float = 0.0
     """Monotonic time of the newest request; tells a draining server when it is forgotten."""
     in_flight: int = 0
-    _paces: WeakKeyDictionary[Any, Pace] = field(default_factory=WeakKeyDictionary)
 
     def live(self) -> bool:
         return True
@@ -132,10 +128,6 @@ class DataPlane:
             self.in_flight -= 1
             self._count(course)
 
-    def pace_of(self, session: Session) -> Pace:
-        """What is known of how quick a session is; forgotten with it."""
-        return self._paces.setdefault(session, Pace())
-
     async def _answer(self, request: InferRequest, hops: int, course: _Course) -> InferResponse:
         escalator = None if _private(request) else self.escalator
         if escalator is not None:
@@ -162,31 +154,11 @@ class DataPlane:
             wanted = outputs_of(request, served.session.outputs)
             measured = served.confidence if served.confidence and served.confidence.method != "None" else None
             names = [*wanted, measured.output] if measured and measured.output not in wanted else list(wanted)
-            arrays = await self._run(served, feeds, names, request.nbytes)
+            arrays = await self.dispatch.run(served, feeds, names, request.nbytes)
         local = _Local(served, wanted, dict(zip(names, arrays, strict=True)))
         if measured:
             local.confidence = confidence_of(local.outputs[measured.output], measured)
         return local
-
-    async def _run(self, served: ServedModel, feeds: Mapping[str, Array], names: list[str], size: int) -> list[Array]:
-        pace = self.pace_of(served.session)
-
-        def run() -> list[Array]:
-            started = time.perf_counter()
-            arrays = served.session.run(feeds, names)
-            seconds = time.perf_counter() - started
-            pace.learn(size, seconds)
-            self.metrics.inference.labels(served.name, served.version).observe(seconds)
-            return arrays
-
-        try:
-            return run() if pace.quick(size) and self.workers.idle else await self.workers.run(run)
-        except InputRefusedError as error:
-            raise BadRequestError(f"{served.name}: {error}") from error
-        except ServingError:
-            raise
-        except Exception as error:
-            raise ModelFailedError(f"{served.name} failed on this request: {shown(str(error), 300)}") from error
 
     def _expected(self, request: InferRequest) -> Expected:
         """Of a target, where there is no local answer to compare with."""

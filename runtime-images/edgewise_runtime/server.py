@@ -18,6 +18,7 @@ from edgewise_runtime.listener import Listener
 from edgewise_runtime.metrics import Metrics, Sample
 from edgewise_runtime.models import Models
 from edgewise_runtime.monitoring import Monitoring
+from edgewise_runtime.scheduling.dispatch import Dispatch
 from edgewise_runtime.scheduling.workers import Workers
 from edgewise_runtime.settings import Settings
 
@@ -38,7 +39,7 @@ class Server:
         self._client = Client()
         self.metrics = Metrics()
         workers = Workers(settings.workers or min(usable_cores(), 4), settings.max_queue)
-        self.plane = DataPlane(models, workers, self.metrics)
+        self.plane = DataPlane(models, Dispatch(workers, self.metrics), self.metrics)
         self._monitoring = Monitoring(self.metrics)
         self._http = Listener(Routes(self.plane, settings).application(), settings.body_timeout)
         self._monitor = Listener(self._monitoring.application(), settings.body_timeout)
@@ -55,7 +56,7 @@ class Server:
 
     def configure(self, serving: PlanServing | None, escalation: PlanEscalation | None) -> None:
         """Takes a plan's wishes over between two requests; None: the defaults, no help. Cheap when nothing changed."""
-        self.plane.workers.max_queue = serving.max_queue if serving else self._settings.max_queue
+        self.plane.dispatch.workers.max_queue = serving.max_queue if serving else self._settings.max_queue
         current = self.plane.escalator
         if escalation is None or not escalation.targets:
             self.plane.escalator = None
@@ -95,11 +96,14 @@ class Server:
             log.warning("%d requests were cut off at the end of the grace period", self.plane.in_flight)
         await self._monitor.close()
         await self._client.close()
-        self.plane.workers.close()
+        self.plane.dispatch.workers.close()
 
     def _watch(self, models: Models) -> None:
         plane, watch = self.plane, self.metrics.watch
-        watch("edgewise_queue_depth", "Requests waiting for a worker", (), lambda: [((), plane.workers.waiting)])
+        workers = plane.dispatch.workers
+        watch(
+            "edgewise_queue_depth", "Requests waiting for a worker", (), lambda: [((), workers.waiting)]
+        )
         watch("edgewise_requests_in_flight", "Requests being answered", (), lambda: [((), plane.in_flight)])
         watch("edgewise_ready", "1 while /v2/health/ready says so", (), lambda: [((), float(plane.ready()))])
         watch("edgewise_runtime_info", "Version of the runtime", ("version",), lambda: [((__version__,), 1.0)])

@@ -234,7 +234,7 @@ async def test_an_overloaded_device_asks_where_it_may(folder: Path) -> None:
             when = EscalationWhen(overloaded=overloaded)
             device.server.configure(PlanServing(max_queue=1), plan(other.url, model="busy", when=when))
             accepted = [asyncio.ensure_future(device.infer("busy", slow)) for _ in range(2)]
-            await until(lambda: device.server.plane.workers.waiting, "one waits")
+            await until(lambda: device.server.plane.dispatch.workers.waiting, "one waits")
             status, body = await device.infer("busy", short)
             assert status == expected
             assert overloaded == ("outputs" in body and source(body) == "target:t0")

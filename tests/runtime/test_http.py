@@ -104,7 +104,7 @@ async def test_a_model_known_to_be_quick_runs_on_the_event_loop(tmp_path: Path) 
     session = WhereItRan(tinyonnx.linear(tmp_path, np.eye(2)))
     async with running(ServedModel("linear", "1", "test", session)) as device:
         first = await device.infer("linear", json.loads(GOOD))
-        device.server.plane.pace_of(session).trusted = 2**30
+        device.server.plane.dispatch.pace_of(session).trusted = 2**30
         assert await device.infer("linear", json.loads(GOOD)) == first
     assert session.threads[0].startswith("model")
     assert session.threads[1] == "MainThread"
