@@ -101,9 +101,7 @@ class Server:
     def _watch(self, models: Models) -> None:
         plane, watch = self.plane, self.metrics.watch
         workers = plane.dispatch.workers
-        watch(
-            "edgewise_queue_depth", "Requests waiting for a worker", (), lambda: [((), workers.waiting)]
-        )
+        watch("edgewise_queue_depth", "Requests waiting for a worker", (), lambda: [((), workers.waiting)])
         watch("edgewise_requests_in_flight", "Requests being answered", (), lambda: [((), plane.in_flight)])
         watch("edgewise_ready", "1 while /v2/health/ready says so", (), lambda: [((), float(plane.ready()))])
         watch("edgewise_runtime_info", "Version of the runtime", ("version",), lambda: [((__version__,), 1.0)])
