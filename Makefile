@@ -11,7 +11,7 @@ SOURCES := operator runtime-images tests examples
 
 ##@ Use it
 .PHONY: demo
-demo: $(VENV)/.installed ## The whole product on this machine: cluster, images, chart, examples, real inference (about 15 min cold, 3 min warm).
+demo: $(VENV)/.installed ## The whole product: cluster (KUBECONFIG set: that one), images, chart, examples, real inference (about 15 min cold, 3 min warm).
 	@$(BIN)/python -m tests.demo
 
 .PHONY: cluster-up
@@ -23,7 +23,7 @@ cluster-down: $(VENV)/.installed ## Take it down; leaves no process, mount, name
 	@$(BIN)/python -m tests.cluster down
 
 .PHONY: images
-images: $(VENV)/.installed ## Build the operator, runtime and Triton images; REGISTRY=host/path pushes them, a running test cluster loads them.
+images: $(VENV)/.installed ## Build the operator, runtime and Triton images; REGISTRY=[http://]host/path pushes them, a running test cluster loads them.
 	@$(BIN)/python -m tests.cluster images $(if $(REGISTRY),--registry $(REGISTRY))
 
 ##@ Work on it

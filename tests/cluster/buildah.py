@@ -55,11 +55,10 @@ def save(reference: str, archive: Path) -> None:
     part.rename(archive)
 
 
-def push(archive: Path, reference: str) -> None:
-    """Pushes an image archive to a registry."""
+def push(archive: Path, reference: str, tls: bool = True) -> None:
+    """Pushes an image archive to a registry; without `tls`, plain HTTP will do."""
     image = buildah("pull", "--quiet", f"oci-archive:{archive}").strip()
-    local = reference.startswith(("localhost", "127."))
-    buildah("push", "--quiet", f"--tls-verify={str(not local).lower()}", image, f"docker://{reference}")
+    buildah("push", "--quiet", f"--tls-verify={str(tls).lower()}", image, f"docker://{reference}")
 
 
 def mounted() -> list[str]:

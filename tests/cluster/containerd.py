@@ -8,10 +8,13 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.cluster import host
 from tests.cluster.command import run, succeeds
 from tests.cluster.machine import Machine
 
 PAUSE_IMAGE = "localhost/pause:1"
+HOST_REGISTRY = f"{host.GATEWAY}:5000"
+"""A registry on the host, should there be one: nodes pull from it by plain HTTP."""
 _CONFIG = """\
 version = 2
 root = "{root}"
@@ -22,6 +25,8 @@ address = "/run/containerd/containerd.sock"
 [plugins."io.containerd.grpc.v1.cri"]
 sandbox_image = "{pause}"
 restrict_oom_score_adj = true  # without CAP_SYS_RESOURCE every sandbox fails otherwise
+[plugins."io.containerd.grpc.v1.cri".registry]
+config_path = "{registries}"
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = "/usr/lib/cni"
 conf_dir = "{cni}"
@@ -43,9 +48,14 @@ class Containerd:
         cni = disk / "cni"
         cni.mkdir(parents=True, exist_ok=True)
         (cni / "10-edgewise.conflist").write_text(json.dumps(_network(spec.pod_network, disk / "addresses")))
+        registry = disk / "registries" / HOST_REGISTRY
+        registry.mkdir(parents=True, exist_ok=True)
+        (registry / "hosts.toml").write_text(f'server = "http://{HOST_REGISTRY}"\n')
         disabled = ", ".join(f'"io.containerd.snapshotter.v1.{name}"' for name in _UNUSED_PLUGINS)
         root = disk / "containerd"
-        self.config.write_text(_CONFIG.format(root=root, disabled=disabled, pause=PAUSE_IMAGE, cni=cni))
+        self.config.write_text(
+            _CONFIG.format(root=root, disabled=disabled, pause=PAUSE_IMAGE, cni=cni, registries=registry.parent)
+        )
         return ["containerd", "--config", str(self.config), "--log-level", "warn"]
 
     def ready(self) -> bool:

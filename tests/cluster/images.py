@@ -15,7 +15,7 @@ from pathlib import Path
 
 import tomllib
 
-from tests.cluster import buildah, paths
+from tests.cluster import binaries, buildah, paths
 from tests.cluster.base_image import base_image
 from tests.cluster.cluster import Cluster, users_kubeconfig
 from tests.cluster.command import run
@@ -83,7 +83,9 @@ class Built:
 
 
 def build(registry: str = "", images: tuple[Image, ...] = IMAGES) -> Built:
-    """Builds what has changed; with a registry (host/path), the references are there, and pushed."""
+    """Builds what has changed; with a registry (host/path), the references are there, and pushed.
+
+    `http://host/path` is a registry without TLS; so is one on this machine's loopback."""
     install_missing()
     built = Built(pushed=bool(registry))
     with exclusive("images"), tempfile.TemporaryDirectory(prefix="edgewise-images-") as folder:
@@ -100,7 +102,7 @@ def distribute(cluster: Cluster, built: Built, images: tuple[Image, ...] = IMAGE
     they were pushed to, or is a K3s on this machine."""
     if users_kubeconfig():
         if not built.pushed:
-            _into_k3s(built)
+            _into_k3s(cluster.kubeconfig, built)
         return
 
     def load(node: Node) -> None:
@@ -114,12 +116,18 @@ class NowhereToPutError(RuntimeError):
     """The cluster in use can get at the images in no way."""
 
 
-def _into_k3s(built: Built) -> None:
+def _into_k3s(kubeconfig: Path, built: Built) -> None:
     k3s = shutil.which("k3s")
     if k3s is None:
         raise NowhereToPutError(
             "KUBECONFIG names a cluster of yours: give REGISTRY=host/path that its nodes pull from, run this on its "
             "K3s server, or unset KUBECONFIG for the embedded cluster"
+        )
+    nodes = run(binaries.kubectl(), "--kubeconfig", kubeconfig, "get", "nodes", "-o", "name").split()
+    if len(nodes) > 1:
+        raise NowhereToPutError(
+            f"this cluster has {len(nodes)} nodes, and an import reaches only the K3s on this machine: "
+            "give REGISTRY=host/path that all of them pull from"
         )
     for archive in built.archives.values():
         with step(f"import {archive.name} into K3s"):
@@ -182,9 +190,11 @@ def _forget_old(image: Image, newest: Path) -> None:
 
 def _push(built: Built, registry: str) -> None:
     """Under two tags: the hash of what went in, and the version, which is what the chart asks for by itself."""
+    plain, registry = registry.startswith("http://"), registry.removeprefix("http://").removeprefix("https://")
+    tls = not plain and not registry.startswith(("localhost", "127."))
     version = tomllib.loads((paths.REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
     for name, reference in built.references.items():
         built.references[name] = reference.replace(_LOCAL, registry, 1)
         for pushed in (built.references[name], f"{registry}/edgewise-{name}:{version}"):
             with step(f"push {pushed}"):
-                buildah.push(built.archives[name], pushed)
+                buildah.push(built.archives[name], pushed, tls)

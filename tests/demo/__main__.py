@@ -4,9 +4,12 @@ import os
 import time
 from pathlib import Path
 
+from tests.cluster.cluster import users_kubeconfig
 from tests.demo.scenes import SCENES
 from tests.demo.screen import Programme, console, save
-from tests.stage.product import DEMO, raise_curtain
+from tests.stage.product import DEMO, SYSTEM, raise_curtain
+
+TAKE_DOWN_OWN = f"helm uninstall -n {SYSTEM} edgewise; kubectl delete namespace {DEMO} {SYSTEM}"
 
 
 def main() -> None:
@@ -21,7 +24,7 @@ def main() -> None:
     console.print(
         f"\nLook around:  export KUBECONFIG={product.cluster.kubeconfig}\n"
         f"              kubectl -n {DEMO} get edgedeployments,edgemodels -o wide; kubectl get deviceprofiles\n"
-        "Take it down: make cluster-down"
+        f"Take it down: {TAKE_DOWN_OWN if users_kubeconfig() else 'make cluster-down'}"
     )
     save(Path("build/demo.svg"))
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from examples import fetch, push_oci, vad_client
 from tests.cluster.cluster import users_kubeconfig
+from tests.stage import parts
 from tests.stage.product import Product
 
 EXAMPLES = Path("examples")
@@ -14,7 +15,7 @@ def model_store(product: Product) -> None:
     """The HTTP server that holds the digits models (00-model-store)."""
     kustomize(product, EXAMPLES / "00-model-store")
     if not users_kubeconfig():  # not on a device that tests cut off: nobody else could download then
-        away = {"spec": {"template": {"spec": {"nodeSelector": {"edgewise.dev/tier": "cloud"}}}}}
+        away = {"spec": {"template": {"spec": {"nodeSelector": {parts.CLOUD: parts.CLOUD_VALUE}}}}}
         product.kubectl("patch", "deployment", "model-store", "--type=merge", "-p", json.dumps(away))
     product.kubectl("rollout", "status", "deployment/model-store", "--timeout=120s")
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster import binaries, images
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import Cluster, users_kubeconfig
 from tests.cluster.command import run
 from tests.cluster.progress import step
+from tests.stage import parts
 from tests.stage.kubectl import Kubectl
 
 SYSTEM = "edgewise-system"
@@ -51,6 +52,8 @@ def raise_curtain(registry: str = "") -> Product:
     built = images.build(registry)
     images.distribute(cluster, built)
     product = Product(cluster, built, Kubectl(cluster.kubeconfig, DEMO), Kubectl(cluster.kubeconfig, SYSTEM))
+    if users_kubeconfig():
+        parts.hand_out(product.system)
     with step("helm upgrade --install edgewise charts/edgewise"):
         for kubectl in (product.system, product.kubectl):
             kubectl.apply(restricted(kubectl.namespace))
@@ -78,7 +81,7 @@ def install(product: Product, *more: str, binary: Path | None = None) -> None:
     values: dict[str, Any] = {
         "image": {"repository": repository, "tag": tag},
         "runtimeImages": dict.fromkeys(FLAVOURS, product.images["runtime-cpu"]),
-        "nodeSelector": {"edgewise.dev/tier": "cloud"},
+        "nodeSelector": {parts.CLOUD: parts.CLOUD_VALUE},
     }
     chosen = [f"--set-json={key}={json.dumps(value)}" for key, value in values.items()]
     helm(product, "upgrade", "--install", "edgewise", CHART, *chosen, *more, "--wait", "--timeout", "3m", binary=binary)
