@@ -99,7 +99,7 @@ def on_device(product: Product, name: str, url: str, rate: float, node: str = DE
 
 
 def cut_device(product: Product, report: Report) -> None:
-    """A minute without network, then two shorter ones, and the half minute after each."""
+    """A minute without network, then two shorter ones (all until it counts as offline), and the half minute after."""
     client = on_device(product, "bench-cut", product.status()["localURL"], rate=20)
     cuts = [cut_off(product, seconds) for seconds in (60, 40, 25)]
     lines = client.lines()
@@ -113,15 +113,19 @@ def cut_device(product: Product, report: Report) -> None:
     asked = sum(answers.sent for answers in after)
     report.add(Figure(f"lost in the {SETTLE} s after healing, of {asked}", lost, "requests", limit=0, summary=max))
     report.add(Figure("back in step after healing", [cut.back for cut in cuts], "s", limit=15))
+    report.add(Figure("node Ready after healing, by its kubelet", [cut.believed for cut in cuts], "s"))
 
 
 @dataclass(frozen=True)
 class Cut:
-    """When a device was cut off (seconds since the epoch), and how long after healing all five were in step again."""
+    """When a device was cut off, in seconds since the epoch."""
 
     begin: float
     end: float
     back: float
+    """Seconds from healing until all five were in step again."""
+    believed: float
+    """And until its kubelet had the node Ready, which takes a device no longer to serve, or to follow a rollout."""
 
 
 def cut_off(product: Product, seconds: float) -> Cut:
@@ -129,13 +133,20 @@ def cut_off(product: Product, seconds: float) -> Cut:
     begin = time.time()
     device.cut()
     time.sleep(seconds)
+    product.kubectl.wait("it counts as offline", lambda: product.status()["nodes"].get("offline") == 1 or None, 60)
     end = time.time()
     device.heal()
-    device.wait_ready()
-    product.kubectl.wait("back in step", lambda: product.status()["nodes"]["updated"] == 5 or None, 60)
+    product.kubectl.wait("back in step", lambda: in_step(product) or None, 90)
     back = time.time() - end
-    time.sleep(max(0.0, SETTLE + 1 - back))
-    return Cut(begin, end, back)
+    device.wait_ready()
+    believed = time.time() - end
+    time.sleep(max(0.0, SETTLE + 1 - believed))
+    return Cut(begin, end, back, believed)
+
+
+def in_step(product: Product) -> bool:
+    nodes = product.status()["nodes"]
+    return nodes["updated"] == 5 and not nodes.get("offline")
 
 
 def kill_on_cut_device(product: Product, report: Report) -> None:

@@ -60,7 +60,7 @@ class Poker:
 
     async def _poke(self, poke: Poke) -> None:
         async with self._slots:
-            if not await self._reached(poke):
+            if not await self._reached(poke) and poke.insist:
                 await self._annotate(poke)
 
     async def _reached(self, poke: Poke) -> bool:

@@ -18,12 +18,11 @@ class ReportBook:
     def __init__(self) -> None:
         self._pages: defaultdict[Deployment, dict[str, ReceivedReport]] = defaultdict(dict)
 
-    def enter(self, report: Report, at: float) -> bool:
+    def enter(self, report: Report, at: float, node_unready: bool = False) -> bool:
         """Keeps it. Whether it says anything that a status could say: counters and download progress do not."""
         page = self._pages[report.deployment.namespace, report.deployment.name]
-        before = page.get(report.pod)
-        page[report.pod] = ReceivedReport(report, at)
-        return before is None or _news(before.report) != _news(report)
+        before, page[report.pod] = page.get(report.pod), ReceivedReport(report, at, node_unready)
+        return before is None or _news(before) != _news(page[report.pod])
 
     def of(self, namespace: str, name: str) -> Mapping[str, ReceivedReport]:
         """Pod name -> its newest report."""
@@ -36,6 +35,8 @@ class ReportBook:
         self._pages.get((namespace, deployment), {}).pop(pod, None)
 
 
-def _news(report: Report) -> Hashable:
+def _news(received: ReceivedReport) -> Hashable:
+    report = received.report
     models = tuple((m.name, m.version, m.variant, m.state, m.reason, m.message, m.provider) for m in report.models)
-    return (report.deployment.uid, report.profile, report.sequence, report.serving, report.release, models)
+    said = (report.deployment.uid, report.profile, report.sequence, report.serving, report.release, models)
+    return (*said, received.node_unready)

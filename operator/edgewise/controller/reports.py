@@ -18,7 +18,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from edgewise.cluster.errors import ApiError
-from edgewise.cluster.resources import EDGE_DEPLOYMENT, POD
+from edgewise.cluster.resources import EDGE_DEPLOYMENT, NODE, POD
 from edgewise.cluster.store import Store
 from edgewise.contract.report import Report, ReportReply
 from edgewise.controller.gather import Gatherer
@@ -80,10 +80,14 @@ class Reports:
         report = await _parsed(request)
         self._authorise(device, report)
         ref = report.deployment
-        if self._desk.book.enter(report, self._desk.clock()):
+        if self._desk.book.enter(report, self._desk.clock(), self._unready(report.node)):
             self._desk.queue.add(Key("EdgeDeployment", ref.namespace, ref.name))
         plan = self._desk.gatherer.plan(ref.uid)
         return ReportReply(plan=plan if plan is not None and report.sequence < plan.sequence else None)
+
+    def _unready(self, name: str) -> bool:
+        node = self._desk.store.shelf(NODE).get("", name)
+        return node is not None and not node.value.ready
 
     async def _authenticated(self, request: web.Request) -> Device:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")

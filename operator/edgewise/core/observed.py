@@ -80,6 +80,8 @@ class ReceivedReport:
 
     report: Report
     at: float
+    node_unready: bool = False
+    """Its node was not Ready when it came, so the device is back before its kubelet says so."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,8 @@ class ObservedDeployment:
     """Service name -> cluster IP."""
     reports: Mapping[str, ReceivedReport] = field(default_factory=dict)
     """Pod name -> its newest report."""
+    returned: frozenset[str] = frozenset()
+    """Nodes that count as reachable although they are not Ready; see core/returned.py."""
     children: tuple[ObjectRef, ...] = ()
     """Every object this deployment owns."""
     complete: bool = True

@@ -36,11 +36,13 @@ class Event:
 
 @dataclass(frozen=True)
 class Poke:
-    """A pod that shall report now, to learn of a new plan."""
+    """A pod that shall report now: to learn of a new plan, or to show that it is back."""
 
     namespace: str
     pod: str
     ip: str
+    insist: bool = True
+    """Annotate the pod where it cannot be reached: a write, which is wasted on a device that is cut off."""
 
 
 @dataclass(frozen=True)

@@ -71,8 +71,8 @@ def replicas_progress(observed: ObservedDeployment, goal: Goal) -> tuple[NodePro
 
 
 def reachable(observed: ObservedDeployment) -> frozenset[str]:
-    """Names of the nodes whose Ready condition is True."""
-    return frozenset(node.name for node in observed.nodes if node.ready)
+    """Names of the nodes whose Ready condition is True, or whose device has shown that it is back."""
+    return frozenset(node.name for node in observed.nodes if node.ready) | observed.returned
 
 
 def answering(observed: ObservedDeployment) -> list[Pod]:
@@ -109,16 +109,17 @@ def _on_node(observed: ObservedDeployment, name: str, profile: str, pod: Pod | N
 def _of(observed: ObservedDeployment, name: str, pod: Pod, goal: Goal) -> NodeProgress:
     received = observed.reports.get(pod.name)
     if received is not None:
-        return _reported(name, pod, received.report, goal.release)
+        answers = pod.ready or pod.node in observed.returned  # its kubelet is late with the pod's Ready, too
+        return _reported(name, pod, received.report, goal.release, answers)
     if pod.ready and goal.settled:
         return NodeProgress(name, pod.profile, "updated", ready=True)
     return NodeProgress(name, pod.profile, "waiting" if pod.ready else "starting", pod.ready, message=pod.problem)
 
 
-def _reported(name: str, pod: Pod, report: Report, target: str) -> NodeProgress:
+def _reported(name: str, pod: Pod, report: Report, target: str, answers: bool) -> NodeProgress:
     provider = next((model.provider for model in report.models if model.provider), "")
     if report.serving == target:
-        state: State = "updated" if pod.ready else "starting"
+        state: State = "updated" if answers else "starting"
         return NodeProgress(name, pod.profile, state, pod.ready, message=pod.problem, provider=provider)
     if report.release != target:
         return NodeProgress(name, pod.profile, "working", pod.ready, message=pod.problem)

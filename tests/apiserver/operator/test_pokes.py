@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -96,6 +97,13 @@ async def test_a_device_that_does_not_understand_is_annotated_too(
     answering.status = 404
     await poked(client, port, poke)
     assert await annotated(client, poke)
+
+
+async def test_a_device_that_is_cut_off_is_asked_at_no_cost_to_the_api_server(client: Client, poke: Poke) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        await poked(client, nobody.getsockname()[1], replace(poke, insist=False))
+    assert not await annotated(client, poke)
 
 
 async def test_a_pod_that_is_gone_or_has_no_address_is_no_error(client: Client, poke: Poke) -> None:

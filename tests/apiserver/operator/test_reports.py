@@ -73,6 +73,12 @@ class Site:
         async with self.session.post(self.url, data=text, headers=headers) as answer:
             return answer.status, await answer.json()
 
+    async def node_is(self, ready: bool) -> None:
+        """What its kubelet would say."""
+        condition = {"type": "Ready", "status": str(ready), "reason": "Test", "message": ""}
+        self.api.client.patch(f"/api/v1/nodes/{self.node}/status", {"status": {"conditions": [condition]}})
+        await self.bench.catch_up()
+
     def result(self, name: str) -> float:
         return self.desk.metrics.registry.get_sample_value("edgewise_operator_reports_total", {"result": name}) or 0
 
@@ -152,6 +158,17 @@ async def test_counters_alone_are_kept_but_no_reason_to_look_at_the_deployment(s
     assert site.bench.book.of(*site.key[1:])["device"].report.counters["1.0.0-abc"].requests == 9
     await site.send(site.report(sequence=4), token)
     assert site.bench.waiting() == {site.key}
+
+
+async def test_a_report_from_a_node_that_is_not_ready_is_marked_as_such_and_is_news(site: Site) -> None:
+    token = site.token()
+    assert (await site.send(site.report(), token))[0] == 200
+    for ready, news in ((True, {site.key}), (False, {site.key}), (False, set())):
+        await site.node_is(ready)
+        site.bench.waiting()
+        await site.send(site.report(), token)
+        assert site.bench.waiting() == news
+        assert site.bench.book.of(*site.key[1:])["device"].node_unready is not ready
 
 
 async def test_the_api_server_is_asked_for_its_keys_once_and_not_for_every_report(site: Site, user: str) -> None:

@@ -56,6 +56,8 @@ class World:
     reports: dict[str, ReceivedReport] = field(default_factory=dict)
     broken: set[tuple[str, str]] = field(default_factory=set)
     """(node, release) that does not load there."""
+    reconnected: set[str] = field(default_factory=set)
+    """Nodes that are not Ready and have their link again: the kubelet is late, the device is not."""
     complete: bool = True
 
     def observed(self) -> ObservedDeployment:
@@ -112,6 +114,9 @@ class World:
     def heal(self, *names: str) -> None:
         self.nodes |= {name: replace(self.nodes[name], ready=True) for name in names}
 
+    def reconnect(self, *names: str) -> None:
+        self.reconnected |= set(names)
+
     def reconcile(self) -> Plan:
         """One look at the deployment, carried out."""
         self._label()
@@ -135,7 +140,7 @@ class World:
         self._schedule()
         plan = self.plan
         for name, pod in self.pods.items():
-            if plan is not None and self.nodes[pod.node].ready:
+            if plan is not None and (self.nodes[pod.node].ready or pod.node in self.reconnected):
                 self._follow(pod, plan)
             self.pods[name] = replace(pod, ready=self.nodes[pod.node].ready and name in self.serving)
 
@@ -184,7 +189,7 @@ class World:
         failed = (pod.node, wanted) in self.broken
         if runs is not None and not failed:
             self.serving[pod.name] = wanted
-        self.reports[pod.name] = builders.report(
+        said = builders.report(
             pod,
             self.serving.get(pod.name),
             wanted,
@@ -193,6 +198,7 @@ class World:
             message="the graph has an unknown operator" if failed else "",
             sequence=plan.sequence,
         )
+        self.reports[pod.name] = replace(said, at=self.now, node_unready=not self.nodes[pod.node].ready)
 
 
 def world(

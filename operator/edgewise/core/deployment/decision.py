@@ -18,6 +18,7 @@ from edgewise.core.deployment.view import View, view
 from edgewise.core.observed import ObjectRef, ObservedDeployment, Pod
 from edgewise.core.outcome import Finding, Manifest, Plan, Poke
 from edgewise.core.progress import behind
+from edgewise.core.returned import returned, to_ask
 
 HISTORY = 10
 """Releases kept, those in use among them."""
@@ -26,6 +27,7 @@ LOOK_AGAIN = 5.0
 
 
 def decide(observed: ObservedDeployment, now: float) -> Plan:
+    observed = replace(observed, returned=returned(observed, now))
     if (finding := blockers.first(observed)) is not None:
         return _left_alone(observed, None, conditions.stalled(finding.reason, finding.message), now)
     seen = view(observed)
@@ -46,15 +48,15 @@ def _carried_on(observed: ObservedDeployment, seen: View, verdict: Verdict, now:
     inputs = templates.made_from(observed, seen)
     children = _children(observed, seen, plan, inputs)
     replaced = templates.due(observed, seen, inputs)
-    late = behind(observed, plan.sequence, seen.settled)
+    late, away = behind(observed, plan.sequence, seen.settled), to_ask(observed)
     verdict = _with_outdated(observed, verdict, templates.outdated(observed, seen, inputs))
-    busy = verdict.reconciling or late or replaced
+    busy = verdict.reconciling or late or away or replaced
     writes = Plan(
         apply=tuple(children),
         status=status(observed, seen, plan).wire(),
         prune=tuple(_unplanned(observed, children, seen)) if observed.complete else (),
         delete=tuple(_reference(pod) for pod in replaced),
-        pokes=tuple(Poke(pod.namespace, pod.name, pod.ip) for pod in late),
+        pokes=(*_pokes(late, insist=True), *_pokes(away, insist=False)),
         requeue_after=LOOK_AGAIN if busy else None,
     )
     return _spoken(observed, writes, verdict, now)
@@ -112,6 +114,10 @@ def _unplanned(observed: ObservedDeployment, children: list[Manifest], seen: Vie
     used = {seen.target.name, seen.stable.name if seen.stable else None, recorded.previous if recorded else None}
     keep = {revisions.release_name(observed.deployment.metadata.name, name) for name in used if name}
     return unplanned + revisions.outlived(observed.releases, keep, HISTORY)
+
+
+def _pokes(pods: Iterable[Pod], insist: bool) -> Iterable[Poke]:
+    return (Poke(pod.namespace, pod.name, pod.ip, insist) for pod in pods)
 
 
 def _reference(pod: Pod) -> ObjectRef:

@@ -11,7 +11,6 @@ from edgewise.core.children.pods import PodInputs
 from edgewise.core.deployment.verdict import allowance
 from edgewise.core.deployment.view import Candidate, View
 from edgewise.core.observed import ObservedDeployment, Pod, Workload
-from edgewise.core.progress import reachable
 
 
 def made_from(observed: ObservedDeployment, seen: View) -> dict[str, PodInputs]:
@@ -42,8 +41,9 @@ def _lasting(needed: PodInputs, present: Workload | None) -> PodInputs:
 
 
 def outdated(observed: ObservedDeployment, seen: View, inputs: Mapping[str, PodInputs]) -> list[Pod]:
-    """Pods of an older template on reachable nodes that shall serve the target; those that do not serve first."""
-    online = reachable(observed)
+    """Pods of an older template that shall serve the target, those that do not serve first; on nodes whose kubelet
+    can start a successor."""
+    online = {node.name for node in observed.nodes if node.ready}
     return [
         pod
         for pod in sorted(observed.pods, key=lambda pod: (pod.ready, pod.node))
@@ -65,7 +65,7 @@ def due(observed: ObservedDeployment, seen: View, inputs: Mapping[str, PodInputs
         return []
     current = {w.profile for w in observed.workloads if w.profile in inputs and w.template == inputs[w.profile].hash}
     ripe = [pod for pod in outdated(observed, seen, inputs) if pod.profile in current]
-    answering = {pod.node for pod in observed.pods if pod.ready and not pod.deleting}
+    answering = {pod.node for pod in observed.pods if pod.ready and not pod.deleting} | observed.returned
     away = sum(device.name not in answering for device in seen.reachable)
     room = max(0, allowance(seen, rollout.max_unavailable) - away)
     return [pod for pod in ripe if not pod.ready] + [pod for pod in ripe if pod.ready][:room]
