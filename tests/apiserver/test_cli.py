@@ -83,7 +83,7 @@ def digits(with_kinds: ApiServer, pi: str) -> str:
     account = {"automountServiceAccountToken": False, "serviceAccountName": "default"}
     with_kinds.client.apply("/api/v1/namespaces/default/serviceaccounts/default", _service_account())
     with_kinds.client.post(pods, {"metadata": {"name": name, "labels": labels}, "spec": {**spec, **account}})
-    ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+    ready = {"phase": "Running", "conditions": [{"type": "ContainersReady", "status": "True"}]}
     with_kinds.client.patch(f"{pods}/{name}/status", {"status": ready})
     return name
 

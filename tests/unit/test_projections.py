@@ -51,7 +51,7 @@ def test_a_pods_problem_is_told_in_the_words_of_who_met_it(status: dict[str, Any
 
 
 def test_a_pod_is_known_by_its_deployment_and_says_where_it_runs() -> None:
-    record = project(bodies.pod(podIP="10.0.0.7", conditions=[{"type": "Ready", "status": "True"}]))
+    record = project(bodies.pod(podIP="10.0.0.7", conditions=[{"type": "ContainersReady", "status": "True"}]))
     pod = record.value
     assert record.group == ("edge", "digits")
     assert (pod.node, pod.ip, pod.ready, pod.profile, pod.deleting) == (
@@ -61,6 +61,11 @@ def test_a_pod_is_known_by_its_deployment_and_says_where_it_runs() -> None:
         "generic-arm64",
         False,
     )
+
+
+def test_what_the_node_controller_writes_into_pods_of_a_cut_off_node_says_nothing_of_their_containers() -> None:
+    conditions = [{"type": "ContainersReady", "status": "True"}, {"type": "Ready", "status": "False"}]
+    assert project(bodies.pod(conditions=conditions)).value.ready
 
 
 def test_a_daemon_set_pod_that_finds_no_room_counts_for_the_node_it_is_meant_for() -> None:

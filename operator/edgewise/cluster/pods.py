@@ -22,7 +22,8 @@ def pod(body: Body) -> Pod:
         uid=meta["uid"],
         node=spec.get("nodeName") or _meant_for(spec),
         ip=status.get("podIP", ""),
-        ready=condition(status, "Ready").get("status") == "True",
+        # Ready is written by the node controller, too, and comes back late after a cut; this is the kubelet's alone.
+        ready=condition(status, "ContainersReady").get("status") == "True",
         profile=(meta.get("labels") or {}).get(PROFILE_LABEL, ""),
         template=(meta.get("annotations") or {}).get(TEMPLATE_ANNOTATION, ""),
         deleting="deletionTimestamp" in meta,

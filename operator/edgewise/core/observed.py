@@ -42,7 +42,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Pod:
-    """A runtime pod."""
+    """A runtime pod. `ready`: its containers, in its kubelet's last word; a node that is cut off changes nothing."""
 
     name: str
     namespace: str

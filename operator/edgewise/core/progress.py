@@ -109,17 +109,16 @@ def _on_node(observed: ObservedDeployment, name: str, profile: str, pod: Pod | N
 def _of(observed: ObservedDeployment, name: str, pod: Pod, goal: Goal) -> NodeProgress:
     received = observed.reports.get(pod.name)
     if received is not None:
-        answers = pod.ready or pod.node in observed.returned  # its kubelet is late with the pod's Ready, too
-        return _reported(name, pod, received.report, goal.release, answers)
+        return _reported(name, pod, received.report, goal.release)
     if pod.ready and goal.settled:
         return NodeProgress(name, pod.profile, "updated", ready=True)
     return NodeProgress(name, pod.profile, "waiting" if pod.ready else "starting", pod.ready, message=pod.problem)
 
 
-def _reported(name: str, pod: Pod, report: Report, target: str, answers: bool) -> NodeProgress:
+def _reported(name: str, pod: Pod, report: Report, target: str) -> NodeProgress:
     provider = next((model.provider for model in report.models if model.provider), "")
     if report.serving == target:
-        state: State = "updated" if answers else "starting"
+        state: State = "updated" if pod.ready else "starting"
         return NodeProgress(name, pod.profile, state, pod.ready, message=pod.problem, provider=provider)
     if report.release != target:
         return NodeProgress(name, pod.profile, "working", pod.ready, message=pod.problem)

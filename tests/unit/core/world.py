@@ -142,7 +142,7 @@ class World:
         for name, pod in self.pods.items():
             if plan is not None and (self.nodes[pod.node].ready or pod.node in self.reconnected):
                 self._follow(pod, plan)
-            self.pods[name] = replace(pod, ready=self.nodes[pod.node].ready and name in self.serving)
+            self.pods[name] = replace(pod, ready=name in self.serving)
 
     def settle(self, rounds: int = 8) -> int:
         """Reconciles and lives until nothing changes any more; how many rounds that took."""

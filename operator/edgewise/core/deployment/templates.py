@@ -65,7 +65,7 @@ def due(observed: ObservedDeployment, seen: View, inputs: Mapping[str, PodInputs
         return []
     current = {w.profile for w in observed.workloads if w.profile in inputs and w.template == inputs[w.profile].hash}
     ripe = [pod for pod in outdated(observed, seen, inputs) if pod.profile in current]
-    answering = {pod.node for pod in observed.pods if pod.ready and not pod.deleting} | observed.returned
+    answering = {pod.node for pod in observed.pods if pod.ready and not pod.deleting}
     away = sum(device.name not in answering for device in seen.reachable)
     room = max(0, allowance(seen, rollout.max_unavailable) - away)
     return [pod for pod in ripe if not pod.ready] + [pod for pod in ripe if pod.ready][:room]
