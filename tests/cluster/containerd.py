@@ -50,7 +50,7 @@ class Containerd:
         (cni / "10-edgewise.conflist").write_text(json.dumps(_network(spec.pod_network, disk / "addresses")))
         registry = disk / "registries" / HOST_REGISTRY
         registry.mkdir(parents=True, exist_ok=True)
-        (registry / "hosts.toml").write_text(f'server = "http://{HOST_REGISTRY}"\n')
+        (registry / "hosts.toml").write_text(f'[host."http://{HOST_REGISTRY}"]\ncapabilities = ["pull", "resolve"]\n')
         disabled = ", ".join(f'"io.containerd.snapshotter.v1.{name}"' for name in _UNUSED_PLUGINS)
         root = disk / "containerd"
         self.config.write_text(
