@@ -23,16 +23,16 @@ cluster-down: $(VENV)/.installed ## Take it down; leaves no process, mount, name
 	@$(BIN)/python -m tests.cluster down
 
 .PHONY: images
-images: $(VENV)/.installed ## Build the operator, runtime and Triton images; REGISTRY=[http://]host/path pushes them, a running test cluster loads them.
-	@$(BIN)/python -m tests.cluster images $(if $(REGISTRY),--registry $(REGISTRY))
+images: $(VENV)/.installed ## Build the operator, runtime and Triton images; REGISTRY=[http://]host/path pushes them, a running test cluster loads them. PLATFORMS=linux/amd64,linux/arm64: one name for a mixed fleet.
+	@$(BIN)/python -m tests.cluster images $(if $(REGISTRY),--registry $(REGISTRY)) $(if $(PLATFORMS),--platforms $(PLATFORMS))
 
 ##@ Work on it
 .PHONY: test
-test: lint verify test-unit test-apiserver test-cluster ## Everything CI runs (at most 40 min on a fresh machine).
+test: lint verify test-unit test-apiserver test-cluster test-arm64 ## Everything CI runs (at most 40 min on a fresh machine).
 
 .PHONY: test-unit
 test-unit: $(VENV)/.installed prerequisites ## Pure decisions, protocol, runtime on this machine: no cluster.
-	@$(BIN)/pytest -q -m "not apiserver and not cluster"
+	@$(BIN)/pytest -q -m "not apiserver and not cluster and not arm64"
 
 .PHONY: test-apiserver
 test-apiserver: $(VENV)/.installed prerequisites ## Operator, CRDs and chart against a real API server (etcd + kube-apiserver).
@@ -41,6 +41,10 @@ test-apiserver: $(VENV)/.installed prerequisites ## Operator, CRDs and chart aga
 .PHONY: test-cluster
 test-cluster: $(VENV)/.installed prerequisites cluster-down ## End to end on a test cluster of its own: real kubelets, cut links, real Triton.
 	@status=0; $(BIN)/pytest -q -m cluster || status=$$?; $(BIN)/python -m tests.cluster down; exit $$status
+
+.PHONY: test-arm64
+test-arm64: $(VENV)/.installed prerequisites ## The images for arm64: built, published, and the runtime really run, emulated.
+	@$(BIN)/pytest -q -m arm64
 
 .PHONY: lint
 lint: $(VENV)/.installed ## ruff, mypy --strict, import-linter.
@@ -65,6 +69,18 @@ verify: $(VENV)/.installed ## Generated files are up to date.
 .PHONY: bench-main
 bench-main: $(VENV)/.installed prerequisites ## Figures of the main job on the test cluster, into build/bench/main.json.
 	@$(BIN)/python -m tests.bench.main
+
+.PHONY: bench-serving
+bench-serving: $(VENV)/.installed prerequisites ## Figures of the runtime against KServe, MLServer and PyTriton, into build/bench/serving.json (about 20 min; ONLY=health,overload: some).
+	@$(BIN)/python -m tests.bench.serving $(if $(ONLY),--only $(ONLY))
+
+.PHONY: bench-http-layers
+bench-http-layers: $(VENV)/.installed prerequisites ## HTTP layers the runtime could have had, into build/bench/http-layers.json (a minute).
+	@$(BIN)/python -m tests.bench.layers
+
+.PHONY: bench-report
+bench-report: $(VENV)/.installed ## All figures in build/bench, with plots, into docs/benchmarks.md.
+	@$(BIN)/python -m tests.bench.report
 
 .PHONY: prerequisites
 prerequisites: $(VENV)/.installed ## Install the Debian packages that tests and demo need (nothing where they are there).

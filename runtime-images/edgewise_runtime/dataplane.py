@@ -5,13 +5,13 @@ One request: find the model, check the input, run it here, weigh the answer, per
 
 from __future__ import annotations
 
-import asyncio
-import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from edgewise_runtime import __version__
-from edgewise_runtime.engines.base import Array, TensorSpec
+from edgewise_runtime.access import Access
+from edgewise_runtime.engines.base import Array, Session, TensorSpec
 from edgewise_runtime.errors import (
     BadRequestError,
     ModelFailedError,
@@ -23,40 +23,45 @@ from edgewise_runtime.errors import (
 from edgewise_runtime.escalation.confidence import confidence_of
 from edgewise_runtime.escalation.policy import Escalator, Help
 from edgewise_runtime.escalation.review import Expected
+from edgewise_runtime.ledger import DEVICE, Course, Ledger
 from edgewise_runtime.metrics import Metrics
-from edgewise_runtime.models import Models, Record, ServedModel
+from edgewise_runtime.models import Models, ServedModel
+from edgewise_runtime.protocol import catalogue
 from edgewise_runtime.protocol.checks import feeds_of, outputs_of
-from edgewise_runtime.protocol.datatypes import datatype_of
 from edgewise_runtime.protocol.messages import InferRequest, InferResponse, Scalar, Tensor
 from edgewise_runtime.scheduling.dispatch import Dispatch
 
-EXTENSIONS = ("binary_tensor_data",)
+EXTENSIONS = ("binary_tensor_data", "model_configuration", "statistics", "model_repository")
 SOURCE = "edgewise_source"
 CONFIDENCE = "edgewise_confidence"
 PRIVACY = "edgewise_privacy"
-DEVICE = "device"
 
 
-@dataclass
-class _Course:
-    """What happens to one request, for the counters."""
-
-    started: float
-    release: str | None
-    model: str = ""
-    version: str = ""
-    source: str = DEVICE
-    outcome: str = "ok"
-
-
-@dataclass
 class _Local:
-    """The device's own answer; `outputs` may hold one more than the client wanted, for the confidence."""
+    """The device's own answer. It may hold one output more than the client wanted, for the confidence."""
 
-    served: ServedModel
-    wanted: tuple[str, ...]
-    outputs: dict[str, Array]
-    confidence: float | None = None
+    __slots__ = ("confidence", "feeds", "names", "outputs", "served", "wanted")
+
+    def __init__(self, request: InferRequest, served: ServedModel, course: Course) -> None:
+        """BadRequestError where the request does not fit the model."""
+        course.model, course.version = served.name, served.version
+        self.served = served
+        self.feeds = feeds_of(request, served.input_specs)
+        self.wanted = self.names = outputs_of(request, served.output_names, served.output_specs)
+        if served.measured is not None and served.measured.output not in self.wanted:
+            self.names = (*self.wanted, served.measured.output)
+        self.outputs: dict[str, Array]
+        self.confidence: float | None = None
+
+    def take(self, arrays: Sequence[Array]) -> _Local:
+        """`arrays`: those of `names`."""
+        self.outputs = dict(zip(self.names, arrays, strict=True))
+        measured = self.served.measured
+        if measured is not None:
+            spec, output = self.served.output_specs[measured.output], self.outputs[measured.output]
+            real = spec.quantization.real(output) if spec.quantization else output
+            self.confidence = confidence_of(real, measured)
+        return self
 
 
 @dataclass
@@ -66,17 +71,29 @@ class DataPlane:
     models: Models
     dispatch: Dispatch
     metrics: Metrics
+    access: Access = field(default_factory=Access)
+    """Whom both transports ask before they take a request in."""
     escalator: Escalator | None = None
     draining: bool = False
-    last_request: float = 0.0
-    """Monotonic time of the newest request; tells a draining server when it is forgotten."""
-    in_flight: int = 0
+    ledger: Ledger = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger(self.models, self.metrics, self.dispatch.statistics)
+
+    @property
+    def in_flight(self) -> int:
+        return self.ledger.in_flight
+
+    @property
+    def last_request(self) -> float:
+        """Monotonic time of the newest request; tells a draining server when it is forgotten."""
+        return self.ledger.last
 
     def live(self) -> bool:
         return True
 
     def ready(self) -> bool:
-        return self.models.ready and not self.draining
+        return self.models.ready and self.access.ready and not self.draining
 
     def server_metadata(self) -> dict[str, Any]:
         return {"name": "edgewise", "version": __version__, "extensions": list(EXTENSIONS)}
@@ -85,9 +102,10 @@ class DataPlane:
         return sorted(self.models.current())
 
     def model_ready(self, name: str, version: str) -> bool:
-        """False before the first model is loaded; NotFoundError for a model that is not served here."""
+        """False before the first model is loaded, and where one has lost the accelerator it must have; NotFoundError
+        for a model that is not served here."""
         try:
-            return bool(self.models.find(name, version))
+            return bool(self.models.find(name, version).session.provider)
         except UnavailableError:
             return False
 
@@ -99,36 +117,55 @@ class DataPlane:
             "platform": served.session.platform,
             "inputs": [_spec(spec) for spec in served.session.inputs],
             "outputs": [_spec(spec) for spec in served.session.outputs],
+            **_properties(served.session),
         }
 
+    def model_config(self, name: str, version: str) -> catalogue.Document:
+        return catalogue.model_config(self.models.find(name, version))
+
+    def statistics(self, name: str, version: str) -> catalogue.Document:
+        """Of all models where `name` is empty."""
+        served = [self.models.find(name, version)] if name else _by_name(self.models)
+        counts = self.dispatch.statistics
+        return catalogue.statistics((model, counts.of(model.name, model.version)) for model in served)
+
+    def repository_index(self) -> list[catalogue.Document]:
+        return catalogue.repository_index(_by_name(self.models))
+
     def count_refused(self, error: ServingError) -> None:
-        """A request that could not be decoded. Without its model's name, which may be a client's invention."""
-        self.metrics.requests.labels("", "", error.outcome, "").inc()
+        """A request that could not be read."""
+        self.ledger.refused(error)
+
+    def refuse_early(self, name: str, version: str, size: int) -> None:
+        """ServingError where a request of `size` bytes would get it anyway: a model that is not here, a full queue."""
+        if self.escalator is None:  # a target may take what this device cannot
+            self.dispatch.refuse_early(self.models.find(name, version), size)
 
     def inputs_of(self, name: str, version: str) -> tuple[TensorSpec, ...]:
         return self.models.find(name, version).session.inputs
 
+    def infer_now(self, request: InferRequest) -> InferResponse | None:
+        """As `infer`, where nothing has to be waited for: the model is quick, nobody waits for it, no target would be
+        asked. None: nothing was done or counted, await `infer`."""
+        if self.escalator is not None:
+            return None
+        with Course(self.ledger) as course:
+            if request.parameters:
+                _private(request)
+            served = self.models.find(request.model, request.version)
+            local = _Local(request, served, course)
+            arrays = self.dispatch.run_now(served, local.feeds, local.names, request.nbytes)
+            if arrays is None:
+                course.postponed = True
+                return None
+            return _from_device(request, local.take(arrays))
+
     async def infer(self, request: InferRequest, hops: int = 0) -> InferResponse:
         """The best answer there is. `hops`: how often others passed it on. ServingError where there is none."""
-        course = _Course(time.monotonic(), self.models.release)
-        self.last_request = course.started
-        self.in_flight += 1
-        try:
+        with Course(self.ledger) as course:
             return await self._answer(request, hops, course)
-        except ServingError as error:
-            course.outcome = error.outcome
-            raise
-        except asyncio.CancelledError:
-            course.outcome = "cancelled"
-            raise
-        except Exception:
-            course.outcome = "failed"
-            raise
-        finally:
-            self.in_flight -= 1
-            self._count(course)
 
-    async def _answer(self, request: InferRequest, hops: int, course: _Course) -> InferResponse:
+    async def _answer(self, request: InferRequest, hops: int, course: Course) -> InferResponse:
         escalator = None if _private(request) else self.escalator
         if escalator is not None:
             escalator.spending.request()
@@ -147,18 +184,11 @@ class DataPlane:
                 return _from_target(request, help_, local.wanted, course)
         return _from_device(request, local)
 
-    async def _run_here(self, request: InferRequest, course: _Course) -> _Local:
+    async def _run_here(self, request: InferRequest, course: Course) -> _Local:
+        deadline = None if request.timeout is None else course.started + request.timeout
         with self.models.acquire(request.model, request.version) as served:
-            course.model, course.version = served.name, served.version
-            feeds = feeds_of(request, served.session.inputs)
-            wanted = outputs_of(request, served.session.outputs)
-            measured = served.confidence if served.confidence and served.confidence.method != "None" else None
-            names = [*wanted, measured.output] if measured and measured.output not in wanted else list(wanted)
-            arrays = await self.dispatch.run(served, feeds, names, request.nbytes)
-        local = _Local(served, wanted, dict(zip(names, arrays, strict=True)))
-        if measured:
-            local.confidence = confidence_of(local.outputs[measured.output], measured)
-        return local
+            local = _Local(request, served, course)
+            return local.take(await self.dispatch.run(served, local.feeds, local.names, request.nbytes, deadline))
 
     def _expected(self, request: InferRequest) -> Expected:
         """Of a target, where there is no local answer to compare with."""
@@ -166,15 +196,13 @@ class DataPlane:
             served = self.models.find(request.model, request.version)
         except (UnavailableError, NotFoundError):
             return Expected(request.outputs)
-        return Expected(outputs_of(request, served.session.outputs), served.session.outputs)
+        wanted = outputs_of(request, served.output_names, served.output_specs)
+        return Expected(wanted, tuple(served.output_specs.values()))
 
-    def _count(self, course: _Course) -> None:
-        seconds = time.monotonic() - course.started
-        self.metrics.requests.labels(course.model, course.version, course.outcome, course.source).inc()
-        if course.model:
-            self.metrics.duration.labels(course.model, course.version).observe(seconds)
-        failed = course.outcome in ("failed", "unavailable", "overloaded")
-        self.models.count(course.release, Record(seconds, failed, escalated=course.source != DEVICE))
+
+def _by_name(models: Models) -> list[ServedModel]:
+    """By name."""
+    return [model for _, model in sorted(models.current().items())]
 
 
 def _private(request: InferRequest) -> bool:
@@ -185,27 +213,37 @@ def _private(request: InferRequest) -> bool:
     return wish == "never"
 
 
+def _properties(session: Session) -> dict[str, dict[str, str]]:
+    """What the integers of quantised tensors stand for: real = scale * (integer - zero_point); nothing without any."""
+    properties = dict[str, str]()
+    for spec in (*session.inputs, *session.outputs):
+        if spec.quantization is not None:
+            properties[f"{spec.name}.scale"] = ",".join(map(str, spec.quantization.scales))
+            properties[f"{spec.name}.zero_point"] = ",".join(map(str, spec.quantization.zero_points))
+    return {"properties": properties} if properties else {}
+
+
 def _spec(spec: TensorSpec) -> dict[str, Any]:
     return {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}
 
 
 def _compared(local: _Local) -> Expected:
     """A target must give what the client wanted, and the output that tells whether it is any better."""
-    confidence = local.served.confidence
+    confidence = local.served.measured
     assert confidence is not None  # noqa: S101  only an answer with a confidence is compared
     output = local.outputs[confidence.output]
     rows = len(output) if output.ndim else None
-    return Expected(tuple(local.outputs), local.served.session.outputs, confidence, local.confidence, rows)
+    specs = tuple(local.served.output_specs.values())
+    return Expected(tuple(local.outputs), specs, confidence, local.confidence, rows)
 
 
 def _from_device(request: InferRequest, local: _Local) -> InferResponse:
-    outputs = tuple(Tensor(name, datatype_of(local.outputs[name]), local.outputs[name]) for name in local.wanted)
-    return InferResponse(
-        local.served.name, local.served.version, outputs, request.id, _parameters(DEVICE, local.confidence)
-    )
+    served, given, specs = local.served, local.outputs, local.served.output_specs
+    outputs = tuple([Tensor(name, specs[name].datatype, given[name]) for name in local.wanted])
+    return InferResponse(served.name, served.version, outputs, request.id, _parameters(DEVICE, local.confidence))
 
 
-def _from_target(request: InferRequest, help_: Help, wanted: tuple[str, ...], course: _Course) -> InferResponse:
+def _from_target(request: InferRequest, help_: Help, wanted: tuple[str, ...], course: Course) -> InferResponse:
     """The target's answer under the name the client asked for, and with its version."""
     course.source = f"target:{help_.target}"
     given = {tensor.name: tensor for tensor in help_.response.outputs}

@@ -2,13 +2,21 @@
 
 ServingError 500
 ├── BadRequestError 400
+├── UnauthorizedError 401
+├── ForbiddenError 403
 ├── NotFoundError 404
+├── MethodError 405
 ├── BodyTimeoutError 408
 ├── TooLargeError 413
 ├── UnsupportedEncodingError 415
+├── ExpectationError 417
+├── RateLimitedError 429
+├── HeadTooLargeError 431
 ├── ModelFailedError 500
+├── NotServedError 501
+├── DeadlineError 504
 └── UnavailableError 503
-    └── OverloadedError 503
+    └── OverloadedError 429
 """
 
 from __future__ import annotations
@@ -20,6 +28,8 @@ class ServingError(Exception):
     status = 500
     outcome = "failed"
     """Label of the request counter."""
+    retry_after: int | None = None
+    """Seconds after which the same request may be answered; None: trying again does not help, or nobody knows."""
 
 
 class BadRequestError(ServingError):
@@ -29,11 +39,36 @@ class BadRequestError(ServingError):
     outcome = "refused"
 
 
+class UnauthorizedError(ServingError):
+    """Nobody known is asking: no token, or a wrong one."""
+
+    status = 401
+    outcome = "refused"
+
+
+class ForbiddenError(ServingError):
+    """Whoever asks may not, or nobody may ask that here."""
+
+    status = 403
+    outcome = "refused"
+
+
 class NotFoundError(ServingError):
     """No such model, version or path."""
 
     status = 404
     outcome = "refused"
+
+
+class MethodError(ServingError):
+    """The path is served, but not for this method."""
+
+    status = 405
+    outcome = "refused"
+
+    def __init__(self, message: str, allowed: str) -> None:
+        super().__init__(message)
+        self.allowed = allowed
 
 
 class BodyTimeoutError(ServingError):
@@ -57,8 +92,44 @@ class UnsupportedEncodingError(ServingError):
     outcome = "refused"
 
 
+class ExpectationError(ServingError):
+    """An Expect header other than 100-continue."""
+
+    status = 417
+    outcome = "refused"
+
+
+class RateLimitedError(ServingError):
+    """This client asks more often than it may."""
+
+    status = 429
+    outcome = "refused"
+    retry_after = 1
+
+
+class HeadTooLargeError(ServingError):
+    """More header fields, or longer ones, than any client needs."""
+
+    status = 431
+    outcome = "refused"
+
+
 class ModelFailedError(ServingError):
     """The engine failed on a request that looked right."""
+
+
+class NotServedError(ServingError):
+    """Part of the protocol, or of its extensions, that is not for a device."""
+
+    status = 501
+    outcome = "refused"
+
+
+class DeadlineError(ServingError):
+    """The time that the request itself allows has passed before it was its turn."""
+
+    status = 504
+    outcome = "late"
 
 
 class UnavailableError(ServingError):
@@ -69,9 +140,11 @@ class UnavailableError(ServingError):
 
 
 class OverloadedError(UnavailableError):
-    """The queue is full; try again in a second."""
+    """As much waits or lies in memory as this device takes; try again in a second."""
 
+    status = 429
     outcome = "overloaded"
+    retry_after = 1
 
 
 def shown(value: object, limit: int = 80) -> str:

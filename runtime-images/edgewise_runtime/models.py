@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 
 from edgewise.api.edgemodel import Confidence
 from edgewise.api.names import Reason
 from edgewise.contract.report import Counters
-from edgewise_runtime.engines.base import ModelLoadError, Session
+from edgewise_runtime.engines.base import ModelLoadError, Session, TensorSpec
+from edgewise_runtime.engines.traits import traits_of
 from edgewise_runtime.errors import NotFoundError, UnavailableError, shown
+from edgewise_runtime.tuning.choice import Choice
 
+_UNMEASURED = Choice()
 _RELEASES_COUNTED = 8  # the served one and those before it: reports stay small however long a device lives
 
 
@@ -30,19 +34,51 @@ class ServedModel:
     session: Session
     task: str = "Other"
     confidence: Confidence | None = None
+    choice: Choice = _UNMEASURED
+    """How it runs best on this device."""
 
     def __post_init__(self) -> None:
         if self.confidence is None or self.confidence.method == "None":
             return
-        outputs = {spec.name: spec.datatype for spec in self.session.outputs}
-        if outputs.get(self.confidence.output, "BYTES") == "BYTES":
+        spec = self.output_specs.get(self.confidence.output)
+        if spec is None or spec.datatype == "BYTES":
+            there = sorted(self.output_specs)
             raise ModelLoadError(
                 Reason.LOAD_FAILED,
-                f"confidence.output {self.confidence.output!r} is no numeric output of {self.name}: {sorted(outputs)}",
+                f"confidence.output {self.confidence.output!r} is no numeric output of {self.name}: {there}",
             )
 
+    @cached_property
+    def output_specs(self) -> Mapping[str, TensorSpec]:
+        """All outputs that may be asked for by name, hidden ones included."""
+        return {spec.name: spec for spec in (*self.session.outputs, *self.hidden)}
 
-@dataclass(frozen=True)
+    @cached_property
+    def input_specs(self) -> Mapping[str, TensorSpec]:
+        return {spec.name: spec for spec in self.session.inputs}
+
+    @cached_property
+    def measured(self) -> Confidence | None:
+        """How sure an answer is is read off it like this; None: nobody knows."""
+        return None if self.confidence is None or self.confidence.method == "None" else self.confidence
+
+    @cached_property
+    def output_names(self) -> tuple[str, ...]:
+        """Those given to clients who name none."""
+        return tuple(spec.name for spec in self.session.outputs)
+
+    @cached_property
+    def hidden(self) -> tuple[TensorSpec, ...]:
+        """Outputs that are given to those who name them, and to nobody else."""
+        return traits_of(self.session).hidden
+
+    @cached_property
+    def sessions(self) -> tuple[Session, ...]:
+        """Every session that a request to this model runs in: a pipeline's members, too."""
+        return (self.session, *traits_of(self.session).members)
+
+
+@dataclass(slots=True)
 class Record:
     """What one answered request adds to its release's counters."""
 
@@ -51,8 +87,10 @@ class Record:
     escalated: bool = False
 
 
-@dataclass
-class _Tally:
+@dataclass(slots=True)
+class Tally:
+    """The counters of one release."""
+
     requests: int = 0
     failures: int = 0
     escalated: int = 0
@@ -85,13 +123,16 @@ class Models:
     """Empty until the first `replace`."""
 
     release: str | None = None
+    generation: int = 0
+    """Grows with each `replace`."""
     _served: dict[str, ServedModel] = field(default_factory=dict)
     _loans: dict[int, _Loan] = field(default_factory=dict)
-    _tallies: dict[str, _Tally] = field(default_factory=dict)
+    _tallies: dict[str, Tally] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
-        return bool(self._served)
+        """Whether every model answers: one whose accelerator is gone may have to refuse."""
+        return bool(self._served) and all(model.session.provider for model in self._served.values())
 
     def current(self) -> Mapping[str, ServedModel]:
         """{name: model} as served now; a snapshot."""
@@ -101,10 +142,11 @@ class Models:
         """Requests that come after this call are answered by `models` alone; a session in both is kept open."""
         self._served = dict(models)
         self.release = release
-        self._tally(release)
-        wanted = {id(model.session) for model in models.values()}
-        for model in models.values():
-            self._loans.setdefault(id(model.session), _Loan(model.session))
+        self.generation += 1
+        self.tally(release)
+        wanted = {id(session): session for model in models.values() for session in model.sessions}
+        for key, session in wanted.items():
+            self._loans.setdefault(key, _Loan(session))
         for key, loan in list(self._loans.items()):
             loan.retired = key not in wanted
             if loan.close_if_free():
@@ -123,22 +165,27 @@ class Models:
 
     @contextmanager
     def acquire(self, name: str, version: str | None = None) -> Iterator[ServedModel]:
-        """Borrows a model: its session stays open until the block ends, whatever `replace` does. Errors of `find`."""
+        """Borrows a model: its sessions stay open until the block ends, whatever `replace` does. Errors of `find`."""
         model = self.find(name, version)
-        key = id(model.session)
-        loan = self._loans[key]
-        loan.holders += 1
+        keys = [id(session) for session in model.sessions]
+        for key in keys:
+            self._loans[key].holders += 1
         try:
             yield model
         finally:
-            loan.holders -= 1
-            if loan.close_if_free():
-                del self._loans[key]
+            for key in keys:
+                self._return(key)
+
+    def _return(self, key: int) -> None:
+        loan = self._loans[key]
+        loan.holders -= 1
+        if loan.close_if_free():
+            del self._loans[key]
 
     def count(self, release: str | None, record: Record) -> None:
         """Adds one request to the release that served when it came in."""
         if release is not None:
-            self._tally(release).add(record)
+            self.tally(release).add(record)
 
     def counters(self) -> dict[str, Counters]:
         """Totals since boot, of the newest releases."""
@@ -149,8 +196,9 @@ class Models:
             for release, t in self._tallies.items()
         }
 
-    def _tally(self, release: str) -> _Tally:
-        tally = self._tallies.setdefault(release, _Tally())
+    def tally(self, release: str) -> Tally:
+        """Kept while the release is among the newest that were asked for."""
+        tally = self._tallies.setdefault(release, Tally())
         for oldest in list(self._tallies)[:-_RELEASES_COUNTED]:
             del self._tallies[oldest]
         return tally

@@ -9,21 +9,29 @@ from collections.abc import Callable, Iterator
 
 from edgewise.contract.plan import PlanEscalation, PlanServing
 from edgewise_runtime import __version__
+from edgewise_runtime.access import Access, Demands
 from edgewise_runtime.dataplane import DataPlane
 from edgewise_runtime.engines.cores import usable_cores
+from edgewise_runtime.engines.traits import traits_of
 from edgewise_runtime.escalation.client import Client
 from edgewise_runtime.escalation.policy import Escalator
-from edgewise_runtime.http import Routes
-from edgewise_runtime.listener import Listener
-from edgewise_runtime.metrics import Metrics, Sample
+from edgewise_runtime.grpc.listener import GrpcListener
+from edgewise_runtime.http.listener import Listener
+from edgewise_runtime.http.memory import Memory
+from edgewise_runtime.http.monitoring import Monitoring
+from edgewise_runtime.http.reception import Limits
+from edgewise_runtime.http.routes import Routes
+from edgewise_runtime.idle import give_back_when_idle
+from edgewise_runtime.metrics import Metrics
 from edgewise_runtime.models import Models
-from edgewise_runtime.monitoring import Monitoring
 from edgewise_runtime.scheduling.dispatch import Dispatch
-from edgewise_runtime.scheduling.workers import Workers
+from edgewise_runtime.series import Sample
 from edgewise_runtime.settings import Settings
+from edgewise_runtime.statistics import Statistics
 
 log = logging.getLogger(__name__)
 
+_MONITORING_MEMORY = 2**20  # bytes: nothing with a body is asked there
 _LOOK_SECONDS = 0.05  # how often a draining server looks whether it is done
 
 
@@ -33,16 +41,23 @@ class Server:
     def __init__(self, models: Models, settings: Settings) -> None:
         self.http_port = settings.http_port
         """The bound one, once started."""
+        self.grpc_port = settings.grpc_port
         self.metrics_port = settings.metrics_port
         self._settings = settings
         self._drained = False
+        self._idle: asyncio.Future[None] | None = None
         self._client = Client()
         self.metrics = Metrics()
-        workers = Workers(settings.workers or min(usable_cores(), 4), settings.max_queue)
-        self.plane = DataPlane(models, Dispatch(workers, self.metrics), self.metrics)
-        self._monitoring = Monitoring(self.metrics)
-        self._http = Listener(Routes(self.plane, settings).application(), settings.body_timeout)
-        self._monitor = Listener(self._monitoring.application(), settings.body_timeout)
+        threads = settings.workers or usable_cores()
+        dispatch = Dispatch(threads, settings.max_queue, self.metrics, Statistics())
+        self.access = Access(Demands.of(settings), self.metrics.admitted)
+        self.plane = DataPlane(models, dispatch, self.metrics, self.access)
+        limits = Limits(patience=settings.body_timeout, connections=settings.max_connections)
+        self.memory = Memory(settings.max_memory)
+        self._monitoring = Monitoring(self.metrics, self.plane.ready)
+        self._http = Listener(Routes(self.plane, settings), limits, self.memory)
+        self.grpc = GrpcListener(self.plane, settings, self.memory)
+        self._monitor = Listener(self._monitoring, limits, Memory(_MONITORING_MEMORY))
         self._watch(models)
 
     @property
@@ -56,7 +71,10 @@ class Server:
 
     def configure(self, serving: PlanServing | None, escalation: PlanEscalation | None) -> None:
         """Takes a plan's wishes over between two requests; None: the defaults, no help. Cheap when nothing changed."""
-        self.plane.dispatch.workers.max_queue = serving.max_queue if serving else self._settings.max_queue
+        dispatch = self.plane.dispatch
+        dispatch.max_queue = serving.max_queue if serving else self._settings.max_queue
+        dispatch.batching = serving is None or serving.batching != "Off"
+        self.access.limit(serving.rate_limit if serving else None)
         current = self.plane.escalator
         if escalation is None or not escalation.targets:
             self.plane.escalator = None
@@ -66,10 +84,15 @@ class Server:
             self.plane.escalator = current.renewed(escalation)
 
     async def start(self) -> None:
-        """Listens on both ports; OSError where one is taken."""
-        self.http_port = await self._http.start(self._settings.host, self._settings.http_port)
+        """Listens on all ports; OSError where one is taken."""
+        self.access.start()
+        self.http_port = await self._http.start(self._settings.host, self._settings.http_port, self.access.tls())
+        if self._settings.grpc:
+            self.grpc_port = await self.grpc.start(self._settings.host, self._settings.grpc_port, self.access.tls())
         self.metrics_port = await self._monitor.start(self._settings.host, self._settings.metrics_port)
-        log.info("serving on port %d, metrics on port %d", self.http_port, self.metrics_port)
+        ports = f"{self.http_port} (HTTP)" + (f" and {self.grpc_port} (gRPC)" if self._settings.grpc else "")
+        self._idle = asyncio.ensure_future(give_back_when_idle(self.plane))
+        log.info("serving on port %s, metrics on port %d", ports, self.metrics_port)
 
     async def drain(self, grace: float) -> None:
         """Not ready from now on, but answering until Services have forgotten this pod; then finishes what is in flight.
@@ -89,25 +112,34 @@ class Server:
         await self._close(max(0.0, deadline - time.monotonic()))
 
     async def _close(self, patience: float) -> None:
-        self._http.refuse()
-        try:
-            await asyncio.wait_for(self._http.close(), patience + 1.0)
-        except asyncio.TimeoutError:
+        if self._idle is not None:
+            self._idle.cancel()
+        await asyncio.gather(self._http.close(patience), self.grpc.close(patience))
+        if self.plane.in_flight:
             log.warning("%d requests were cut off at the end of the grace period", self.plane.in_flight)
-        await self._monitor.close()
+        await self._monitor.close(0.0)
         await self._client.close()
-        self.plane.dispatch.workers.close()
+        await self.access.close()
+        self.plane.dispatch.close()
 
     def _watch(self, models: Models) -> None:
         plane, watch = self.plane, self.metrics.watch
-        workers = plane.dispatch.workers
-        watch("edgewise_queue_depth", "Requests waiting for a worker", (), lambda: [((), workers.waiting)])
+        dispatch = plane.dispatch
+        watch("edgewise_queue_depth", "Requests waiting for a worker", (), lambda: [((), dispatch.waiting)])
         watch("edgewise_requests_in_flight", "Requests being answered", (), lambda: [((), plane.in_flight)])
+        memory = self.memory
+        watch("edgewise_request_bytes", "Held by requests and by unread answers", (), lambda: [((), memory.held)])
         watch("edgewise_ready", "1 while /v2/health/ready says so", (), lambda: [((), float(plane.ready()))])
         watch("edgewise_runtime_info", "Version of the runtime", ("version",), lambda: [((__version__,), 1.0)])
         watch("edgewise_release_info", "Release that is served", ("release",), lambda: _release(models))
         labels = ("model", "version", "variant", "platform", "provider")
         watch("edgewise_model_info", "Models that are served, and on what", labels, lambda: self._model_infos(models))
+        labels = ("model", "version", "threads", "workers", "batch")
+        watch("edgewise_model_tuned", "How models run; 0: the default", labels, lambda: _tuned(models))
+        text = "1 while a model is off its accelerator"
+        watch("edgewise_accelerator_lost", text, ("model", "version"), lambda: _lost(models))
+        text, of_step = "Steps of pipelines, cutting and all, since they were loaded", ("model", "version", "step")
+        self.metrics.sum_up("edgewise_pipeline_step_seconds", text, of_step, lambda: _steps(models))
         watch("edgewise_breaker_state", "0 closed, 1 half-open, 2 open: not asked", ("target",), self._breakers)
 
     def _model_infos(self, models: Models) -> Iterator[Sample]:
@@ -121,6 +153,22 @@ class Server:
         escalator = self.plane.escalator
         for target in escalator.plan.targets if escalator else ():
             yield (target.name,), float(escalator.breakers[target.url].state) if escalator else 0.0
+
+
+def _tuned(models: Models) -> Iterator[Sample]:
+    for model in models.current().values():
+        choice = model.choice
+        yield (model.name, model.version, str(choice.threads), str(choice.workers), str(choice.batch)), 1.0
+
+
+def _lost(models: Models) -> list[Sample]:
+    return [((model.name, model.version), float(bool(model.session.lost))) for model in models.current().values()]
+
+
+def _steps(models: Models) -> Iterator[tuple[tuple[str, ...], int, float]]:
+    for model in models.current().values():
+        for step, timing in traits_of(model.session).timings.items():
+            yield (model.name, model.version, step), timing.runs, timing.seconds
 
 
 def _release(models: Models) -> list[Sample]:

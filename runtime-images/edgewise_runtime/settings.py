@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgewise.api.names import HTTP_PORT, METRICS_PORT
+from edgewise.api.names import GRPC_PORT, HTTP_PORT, METRICS_PORT
 from edgewise.contract import plan
 
 
@@ -25,6 +25,13 @@ class Settings:
 
     http_port: int = HTTP_PORT
     """Open Inference Protocol. 0: any free port."""
+
+    grpc: bool = True
+    """The same protocol over gRPC. It takes 12 MiB from its first client on, and next to nothing before; false, where a
+    board cannot spare that: the port is closed."""
+
+    grpc_port: int = GRPC_PORT
+    """0: any free port."""
 
     metrics_port: int = METRICS_PORT
     """/metrics, /healthz and POST /poke; not for the inference network."""
@@ -50,13 +57,31 @@ class Settings:
     secrets_folder: str = plan.SECRETS_FOLDER
     """<folder>/<secret>/<key>: credentials of model sources."""
 
+    tokens_folder: str = ""
+    """Clients must send a bearer token: each file is a client's name, its content the token. Empty: they need not.
+    In a pod these three are fixed by the operator, from spec.serving.auth."""
+
+    certificate_folder: str = ""
+    """tls.crt and tls.key: the serving ports speak TLS only. Empty: plain text."""
+
+    client_ca_file: str = ""
+    """PEM bundle: clients must show a certificate that one of these CAs signed. Empty: they need not."""
+
     allow_addresses: str = ""
     """Comma-separated addresses and networks (127.0.0.1, 169.254.7.0/24) that models may come from although they are
     loopback or link-local. For laptops and tests: a plan could otherwise make a device read its own services, or its
     cloud's metadata."""
 
     max_body: int = 64 * 2**20
-    """Bytes of one request, after decompression. A device holds this much for each request in flight."""
+    """Bytes of one request, after decompression."""
+
+    max_memory: int = 128 * 2**20
+    """Bytes that all requests together may hold while they arrive, wait and run; beyond that they get 429. Counted as
+    they arrive. Should be at least EDGEWISE_MAX_BODY."""
+
+    max_connections: int = 1024
+    """Clients of HTTP, and clients of gRPC, connected at the same time. One more, and the connection that has been idle
+    longest is closed."""
 
     max_json: int = 16 * 2**20
     """Bytes of a request's JSON part. Python's numbers take ten times their text: larger tensors must be binary."""
@@ -65,10 +90,14 @@ class Settings:
     """Seconds a request's body may take to arrive; also the longest wait for the first request of a connection."""
 
     workers: int = 0
-    """Models run at the same time, at most. 0: one per usable core, at most 4; more only wait for each other."""
+    """Models run at the same time, at most. 0: one per usable core; one model as often as was measured to pay."""
 
     max_queue: int = plan.PlanServing().max_queue
-    """Requests that may wait for a worker until a plan says otherwise; the next one gets 503."""
+    """Requests that may wait for a worker until a plan says otherwise; the next one gets 429."""
+
+    tuning: float = 2.0
+    """Seconds that the first load of a release may take to find out how its models run best on this device; what was
+    found is kept in the cache folder. 0: nothing is tried, engines take a thread for each core."""
 
     grace: float = 25.0
     """Seconds from SIGTERM until connections are cut. Below terminationGracePeriodSeconds (30), which kills."""
@@ -95,6 +124,10 @@ class Settings:
 def _parse(name: str, text: str, kind: type[Any]) -> str | int | float:
     if kind is str:
         return text
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise SettingsError(f"EDGEWISE_{name.upper()}={text!r}: true or false is needed")
+        return text.lower() == "true"
     try:
         number: int | float = kind(text)
     except ValueError:

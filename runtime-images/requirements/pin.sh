@@ -12,9 +12,10 @@ pin() { # output, Python, more arguments
 pin operator/requirements.txt 3.11 --extra operator
 pin $folder/cpu.txt 3.11 --extra runtime
 
-# These builds of ONNX Runtime are the same module under another name, so they take the place of onnxruntime.
-echo "onnxruntime-openvino==1.24.1" | pin $folder/openvino.txt 3.11 --extra runtime --no-emit-package onnxruntime -
-echo "ai-edge-litert==1.4.0" | pin $folder/coral.txt 3.11 --extra runtime -
+pin $folder/coral.txt 3.11 --extra runtime --extra litert
+
+# openvino-telemetry is for its converter, and reports each import of openvino to Google Analytics; nothing needs it.
+pin $folder/openvino.txt 3.11 --extra runtime --extra openvino --no-emit-package openvino-telemetry
 
 # JetPack 6 has Python 3.10, and its onnxruntime-gpu comes from NVIDIA's own index: see jetson/Containerfile.
 pin $folder/jetson.txt 3.10 --extra runtime --no-emit-package onnxruntime

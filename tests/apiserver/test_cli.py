@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import uuid
@@ -13,7 +14,7 @@ import pytest
 
 from edgewise.api.names import DEPLOYMENT_LABEL, PROFILE_LABEL, PROFILE_PREFIX
 from tests.apiserver.test_crds import apply, named, write_status
-from tests.cases.manifests import SMALL_DEPLOYMENT
+from tests.cases.manifests import MEASUREMENT, SMALL_DEPLOYMENT
 from tests.cluster.apiserver import ApiServer
 
 pytestmark = pytest.mark.apiserver
@@ -41,6 +42,7 @@ STATUS: dict[str, Any] = {
             "nodes": 1,
             "ready": 1,
             "reason": "",
+            "measured": [MEASUREMENT],
         }
     ],
 }
@@ -98,8 +100,9 @@ def test_conditions_release_and_a_row_for_each_node(with_kinds: ApiServer, pi: s
     lines = [line.rstrip() for line in result.stdout.splitlines()]
     message = STATUS["conditions"][0]["message"]
     assert lines[:2] == [f"Ready=True  FieldsNotActedOn: {message}", "release  stable digits-1, target digits-1"]
-    assert lines[2].split() == ["NODE", "PROFILE", "BUILD", "STATE", "WHY"]
-    assert lines[3].split(maxsplit=4) == [pi, PROFILE, "digits/int8", "Serving", f"best fitting of {PROFILE}"]
+    assert lines[2].split() == ["NODE", "PROFILE", "BUILD", "MEASURED", "STATE", "WHY"]
+    row = [pi, PROFILE, "digits/int8", "2.4ms, 410.5/s", "Serving", f"best fitting of {PROFILE}"]
+    assert re.split(" {2,}", lines[3]) == row
     assert lines[4:] == ["and 2 more that nothing fits; the first 10 are shown"]
 
 

@@ -21,12 +21,15 @@ from tests.cases.manifests import (
     FULL_DEPLOYMENT,
     FULL_MODEL,
     FULL_PROFILE,
+    MEASUREMENT,
     MODEL_STATUS,
+    NMS,
     PROFILE_STATUS,
     SHA,
     SMALL_DEPLOYMENT,
     SMALL_MODEL,
     SMALL_PROFILE,
+    TEXT_BOXES,
     VARIANT,
     Manifest,
 )
@@ -83,6 +86,15 @@ REQUIREMENT = "spec.nodeSelectorTerms[0].matchExpressions[0]"
 VALUES_RULE = "In and NotIn need values, Exists and DoesNotExist take none, Gt and Lt take one integer"
 ONE_OF_TARGET = "set exactly one of url, deploymentRef"
 ONE_OF_WAVE = "set exactly one of nodes, percent, selector"
+PRE, POST = "spec.processing.pre", "spec.processing.post"
+DECODE: Manifest = {"decodeImage": {}}
+RESIZE: Manifest = {"resize": {"width": 28, "height": 28}}
+NORMALISE: Manifest = {"normalise": {}}
+TENSOR: Manifest = {"toTensor": {}}
+ONE_OF_PRE = "set exactly one of decodeImage, resize, crop, pad, normalise, toTensor"
+ONE_OF_POST = "set exactly one of softmax, sigmoid, topK, nms, textBoxes, ctcDecode"
+PRE_RULE = "pre must begin with decodeImage and end with normalise, if any, and toTensor"
+POST_RULE = "post may hold one of topK, nms, textBoxes and ctcDecode, as its last step"
 ONE_OF_TEST = "set exactly one of source, inline"
 
 
@@ -112,9 +124,33 @@ ACCEPTED = (
     accepted("verification that is not required needs no keys", SMALL_MODEL, "spec.verification", {}),
     accepted("confidence of None", SMALL_MODEL, "spec.confidence", {"output": "scores", "method": "None"}),
     accepted("a date with an offset", SMALL_MODEL, "spec.verification.notAfter", "2028-02-29T12:00:00+05:30"),
+    accepted("pictures in, nothing more", SMALL_MODEL, "spec.processing", {"pre": [DECODE, TENSOR]}),
+    accepted("pictures normalised", SMALL_MODEL, "spec.processing", {"pre": [DECODE, RESIZE, NORMALISE, TENSOR]}),
+    accepted("probabilities out", SMALL_MODEL, "spec.processing", {"post": [{"sigmoid": {}}]}),
+    accepted("boxes out, by the defaults", SMALL_MODEL, "spec.processing", {"post": [{"nms": {}}]}),
+    accepted("boxes out, with every option", SMALL_MODEL, "spec.processing", {"post": [{"sigmoid": {}}, {"nms": NMS}]}),
+    accepted("where text stands", SMALL_MODEL, "spec.processing", {"post": [{"textBoxes": TEXT_BOXES}]}),
+    accepted(
+        "text out",
+        SMALL_MODEL,
+        "spec.processing",
+        {
+            "post": [{"sigmoid": {"output": "y"}}, {"ctcDecode": {"output": "y", "space": True}}],
+            "labelsFrom": "character",
+        },
+    ),
+    accepted("an empty processing", SMALL_MODEL, "spec.processing", {}),
+    accepted("a pipeline of one step", DEPLOYMENT, "spec.pipeline", [{"name": "find", "model": "digits"}]),
     accepted("the smallest deployment", SMALL_DEPLOYMENT),
     accepted("a deployment with every field", FULL_DEPLOYMENT),
     accepted("a deployment name of 52 characters", SMALL_DEPLOYMENT, "metadata.name", "d" * 52),
+    accepted(
+        "a token without TLS", SMALL_DEPLOYMENT, "spec.serving", {"auth": {"tokenSecretRef": {"name": "clients"}}}
+    ),
+    accepted(
+        "TLS for everybody", SMALL_DEPLOYMENT, "spec.serving", {"auth": {"certificateSecretRef": {"name": "tls"}}}
+    ),
+    accepted("a rate without a burst", SMALL_DEPLOYMENT, "spec.serving", {"rateLimit": {"requestsPerSecond": 5}}),
     accepted("gRPC with a path", DEPLOYMENT, "spec.escalation.targets[1].url", "grpcs://triton.example:8001"),
     accepted("gates of defaults", SMALL_DEPLOYMENT, "spec.rollout.gates", {}),
     accepted("a rollout that is only paused", SMALL_DEPLOYMENT, "spec.rollout", {"paused": True}),
@@ -190,8 +226,44 @@ REFUSED_MODELS = (
     refused("a temperature of 0", MODEL, "spec.confidence.temperature", "0.00", "temperature must be above 0"),
     refused("a temperature that is no number", MODEL, "spec.confidence.temperature", "warm"),
     refused("confidence of no output", MODEL, "spec.confidence.output", ABSENT),
-    refused("a step that does not exist", MODEL, "spec.processing.pre[0].step", "Rotate"),
-    refused("17 steps", MODEL, "spec.processing.post", [{"step": "Softmax"}] * 17),
+    refused("a step that does nothing", MODEL, f"{PRE}[1]", {}, ONE_OF_PRE),
+    refused("a step that does two things", MODEL, f"{PRE}[1].crop", {"width": 1, "height": 1}, ONE_OF_PRE),
+    refused("a step after the model that does nothing", MODEL, f"{POST}[0]", {}, ONE_OF_POST),
+    refused("17 steps", MODEL, PRE, [{"decodeImage": {}}] * 17),
+    refused("five steps after the model", MODEL, POST, [{"softmax": {}}] * 5),
+    refused("pictures that are never decoded", MODEL, PRE, [RESIZE, TENSOR], PRE_RULE),
+    refused("pictures that become no tensor", MODEL, PRE, [DECODE, RESIZE], PRE_RULE),
+    refused("pictures decoded twice", MODEL, PRE, [DECODE, DECODE, TENSOR], PRE_RULE),
+    refused("two tensors", MODEL, PRE, [DECODE, TENSOR, TENSOR], PRE_RULE),
+    refused("a tensor alone", MODEL, PRE, [TENSOR], PRE_RULE),
+    refused("pixels normalised before they are resized", MODEL, PRE, [DECODE, NORMALISE, RESIZE, TENSOR], PRE_RULE),
+    refused("pixels normalised twice", MODEL, PRE, [DECODE, NORMALISE, NORMALISE, TENSOR], PRE_RULE),
+    refused("a picture of no width", MODEL, f"{PRE}[1].resize.width", 0),
+    refused("a picture of 4097 pixels", MODEL, f"{PRE}[1].resize.height", 4097),
+    refused("a fit that does not exist", MODEL, f"{PRE}[1].resize.fit", "Fill"),
+    refused("a colour that does not exist", MODEL, f"{PRE}[0].decodeImage.colour", "CMYK"),
+    refused("a picture of 67108865 pixels", MODEL, f"{PRE}[0].decodeImage.maxPixels", 67_108_865),
+    refused("a fill of 256", MODEL, f"{PRE}[2].pad.fill", 256),
+    refused("four channels", MODEL, f"{PRE}[4].normalise.mean", ["0.5"] * 4),
+    refused("a division by 0", MODEL, f"{PRE}[4].normalise.std", ["0.0"], "scale and std must be above 0"),
+    refused("a scale of 0", MODEL, f"{PRE}[4].normalise.scale", "0", "scale and std must be above 0"),
+    refused("0 classes", MODEL, f"{POST}[1].topK.k", 0),
+    refused("two answers", MODEL, POST, [{"topK": {}}, {"topK": {}}], POST_RULE),
+    refused("a softmax after the answer", MODEL, POST, [{"topK": {}}, {"softmax": {}}], POST_RULE),
+    refused("labels from two places", MODEL, "spec.processing.labelsFrom", "names",
+            "set labels or labelsFrom, not both"),
+    refused("text without an alphabet", MODEL, "spec.processing", {"post": [{"ctcDecode": {}}]},
+            "ctcDecode needs labels or labelsFrom"),
+    refused("a filter that does not exist", MODEL, f"{PRE}[1].resize.filter", "Lanczos"),
+    refused("an alignment that does not exist", MODEL, f"{PRE}[2].pad.align", "End"),
+    refused("a layout that does not exist", MODEL, f"{PRE}[5].toTensor.layout", "NCHW"),
+    refused("boxes neither in rows nor in columns", MODEL, POST, [{"nms": {"layout": "Flat"}}],
+            f"{POST}[0].nms.layout"),
+    refused("boxes of other coordinates", MODEL, POST, [{"nms": {"coordinates": "Polar"}}],
+            f"{POST}[0].nms.coordinates"),
+    refused("scores of another sort", MODEL, POST, [{"nms": {"scoring": "Sum"}}], f"{POST}[0].nms.scoring"),
+    refused("boxes in millimetres", MODEL, POST, [{"nms": {"unit": "Millimetres"}}], f"{POST}[0].nms.unit"),
+    refused("2049 labels", MODEL, "spec.processing.labels", ["x"] * 2049),
     refused("a self test from nowhere", MODEL, "spec.selfTest", {"tolerance": "0.1"}, ONE_OF_TEST),
     refused("a self test from two places", MODEL, "spec.selfTest.inline", "aGVsbG8=", ONE_OF_TEST),
     refused("an inline self test of 65537 characters", MODEL, "spec.selfTest", {"inline": "x" * 65_537},
@@ -222,6 +294,9 @@ REFUSED_MODELS = (
     refused("a revision of 254 characters", MODEL, "status", {"revision": "x" * 254}, "status.revision"),
 )  # fmt: skip
 
+ONE_OF_AUTH = "set tokenSecretRef, certificateSecretRef, or both"
+STEPS = "spec.pipeline"
+FROM_RULE = "pipeline[].from must be request or an earlier step"
 NAME_RULE = "start with a letter, have no dot and at most 52 characters"
 REFUSED_DEPLOYMENTS = (
     refused("a name of 53 characters", DEPLOYMENT, "metadata.name", "d" * 53, NAME_RULE),
@@ -231,6 +306,29 @@ REFUSED_DEPLOYMENTS = (
     refused("nine models", DEPLOYMENT, "spec.models", _many(9)),
     refused("one model twice", DEPLOYMENT, "spec.models", [{"name": "digits"}] * 2, "Duplicate value"),
     refused("a model's name with a dot", DEPLOYMENT, "spec.models[0].name", "digits.v2"),
+    refused("a pipeline of nine steps", DEPLOYMENT, "spec.pipeline", _many(9, model="digits")),
+    refused("two steps of one name", DEPLOYMENT, f"{STEPS}[1].name", "find", "pipeline[].name must be unique"),
+    refused("a step called request", DEPLOYMENT, f"{STEPS}[0].name", "request", "name must not be `request`"),
+    refused("a step without a model", DEPLOYMENT, f"{STEPS}[0].model", ABSENT, "set exactly one of model, track"),
+    refused("a step of a model that is not there", DEPLOYMENT, f"{STEPS}[0].model", "cats",
+            "pipeline[].model must be one of spec.models"),
+    refused("a step from nowhere", DEPLOYMENT, f"{STEPS}[1].from", "seek", FROM_RULE),
+    refused("a step from itself", DEPLOYMENT, f"{STEPS}[1].from", "orient", FROM_RULE),
+    refused("a step from a later one", DEPLOYMENT, f"{STEPS}[1].from", "read", FROM_RULE),
+    refused("a crop out of the request", DEPLOYMENT, f"{STEPS}[1].from", "request",
+            "crop, turn, when and track need an earlier step in from"),
+    refused("a step that follows the request", DEPLOYMENT, f"{STEPS}[0]", {"name": "find", "track": {}},
+            "crop, turn, when and track need an earlier step in from"),
+    refused("a step that is a model and follows boxes", DEPLOYMENT, f"{STEPS}[3].model", "ocr",
+            "set exactly one of model, track"),
+    refused("a step that follows some boxes", DEPLOYMENT, f"{STEPS}[3].when", {}, "goes without crop, turn and when"),
+    refused("a step from one that follows", DEPLOYMENT, f"{STEPS}[4].from", "follow",
+            "from must not be a step that tracks"),
+    refused("a patience without a unit", DEPLOYMENT, f"{STEPS}[3].track.patience", "1"),
+    refused("a crop that is turned before it is cut", DEPLOYMENT, f"{STEPS}[1].turn", {}, "it goes without crop"),
+    refused("a score in percent", DEPLOYMENT, f"{STEPS}[1].when.minScore", "50%"),
+    refused("a pipeline named as one of its models", DEPLOYMENT, "metadata.name", "ocr",
+            "none of spec.models may have that name"),
     refused("a mode that does not exist", DEPLOYMENT, "spec.placement.mode", "Everywhere"),
     refused("replicas below 0", DEPLOYMENT, "spec.placement.replicas", -1),
     refused("a selector's key with a space", DEPLOYMENT, "spec.placement.nodeSelector", {"my zone": "lab"}),
@@ -246,6 +344,17 @@ REFUSED_DEPLOYMENTS = (
     refused("a cache that does not exist", DEPLOYMENT, "spec.serving.cache.type", "Memory"),
     refused("a cache at a relative path", DEPLOYMENT, "spec.serving.cache.path", "var/lib"),
     refused("a switch that does not exist", DEPLOYMENT, "spec.serving.switch", "Slowly"),
+    refused("access that demands nothing", DEPLOYMENT, "spec.serving.auth", {}, ONE_OF_AUTH),
+    refused("client certificates without TLS", DEPLOYMENT, "spec.serving.auth",
+            {"tokenSecretRef": {"name": "clients"}, "clientCASecretRef": {"name": "ca", "key": "ca.crt"}},
+            "clientCASecretRef needs certificateSecretRef"),
+    refused("a CA without its key", DEPLOYMENT, "spec.serving.auth.clientCASecretRef", {"name": "ca"},
+            "spec.serving.auth.clientCASecretRef.key"),
+    refused("no request a second", DEPLOYMENT, "spec.serving.rateLimit.requestsPerSecond", 0),
+    refused("a burst of none", DEPLOYMENT, "spec.serving.rateLimit.burst", 0),
+    refused("a burst without a rate", DEPLOYMENT, "spec.serving.rateLimit", {"burst": 10},
+            "spec.serving.rateLimit.requestsPerSecond"),
+    refused("half a request a second", DEPLOYMENT, "spec.serving.rateLimit.requestsPerSecond", 0.5),
     refused("escalation to nobody", DEPLOYMENT, "spec.escalation.targets", []),
     refused("five targets", DEPLOYMENT, "spec.escalation.targets", _many(5, url="http://t.example")),
     refused("two targets of one name", DEPLOYMENT, "spec.escalation.targets",
@@ -272,6 +381,12 @@ REFUSED_DEPLOYMENTS = (
     refused("a float for a decimal", DEPLOYMENT, "spec.rollout.gates.latencyRatio", 1.25),
     refused("a profile's image with a space", DEPLOYMENT, "status", {"images": {"coral-usb": "my image"}},
             "status.images"),
+    refused("a measured file by less than its first digits", DEPLOYMENT, "status",
+            {"profiles": [{"name": "cpu", "measured": [{**MEASUREMENT, "sha256": "0123"}]}]},
+            "status.profiles[0].measured[0].sha256"),
+    refused("a latency without its unit", DEPLOYMENT, "status",
+            {"profiles": [{"name": "cpu", "measured": [{**MEASUREMENT, "latency": "2.4"}]}]},
+            "status.profiles[0].measured[0].latency"),
     refused("an image of no profile", DEPLOYMENT, "status", {"images": {"Coral": "image"}}, "status.images"),
     refused("eleven unplaced nodes", DEPLOYMENT, "status",
             {"unplaced": [{"node": f"n{index}", "reason": "x"} for index in range(11)]}, "status.unplaced"),

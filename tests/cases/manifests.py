@@ -98,8 +98,25 @@ FULL_MODEL = manifest(
         "description": "handwritten digits",
         "confidence": {"output": "logits", "method": "Entropy", "temperature": "1.5"},
         "processing": {
-            "pre": [{"step": "Resize", "options": {"width": "28"}}],
-            "post": [{"step": "TopK", "options": {"k": "3"}}],
+            "input": "pixels",
+            "pre": [
+                {"decodeImage": {"colour": "Grey", "maxPixels": 1_000_000}},
+                {
+                    "resize": {
+                        "width": 28,
+                        "height": 28,
+                        "fit": "Within",
+                        "enlarge": False,
+                        "multipleOf": 4,
+                        "filter": "Bicubic",
+                    }
+                },
+                {"pad": {"width": 32, "height": 32, "multipleOf": 2, "fill": 114, "align": "Start"}},
+                {"crop": {"width": 28, "height": 28}},
+                {"normalise": {"scale": "255", "mean": ["0.1307"], "std": ["0.3081"]}},
+                {"toTensor": {"layout": "HWC"}},
+            ],
+            "post": [{"softmax": {"output": "logits"}}, {"topK": {"output": "logits", "k": 2}}],
             "labels": ["zero", "one"],
         },
         "selfTest": {
@@ -137,11 +154,37 @@ FULL_MODEL = manifest(
     },
 )
 
+NMS = {
+    "boxes": "boxes",
+    "scores": "scores",
+    "layout": "Columns",
+    "coordinates": "CentreSize",
+    "unit": "Fraction",
+    "scoring": "Best",
+    "objectness": True,
+    "minScore": "0.4",
+    "iou": "0.5",
+    "limit": 20,
+}
+TEXT_BOXES = {"output": "map", "threshold": "0.2", "minScore": "0.6", "unclip": "2.0", "limit": 50}
+
 FULL_DEPLOYMENT = manifest(
     "EdgeDeployment",
     {
         "models": [{"name": "digits"}, {"name": "ocr"}],
-        "pipeline": [{"name": "read", "model": "ocr", "from": "request", "crop": "boxes", "when": "score > 0.5"}],
+        "pipeline": [
+            {"name": "find", "model": "digits"},
+            {
+                "name": "orient",
+                "model": "ocr",
+                "from": "find",
+                "crop": "quads",
+                "when": {"minScore": "0.5", "labels": ["line"]},
+            },
+            {"name": "read", "model": "ocr", "from": "orient", "turn": {"minScore": "0.8"}},
+            {"name": "follow", "from": "find", "track": {"iou": "0.4", "patience": "3s"}},
+            {"name": "again", "model": "ocr", "from": "find", "crop": "quads"},
+        ],
         "release": "digits-1a2b3c",
         "placement": {
             "mode": "Replicas",
@@ -159,7 +202,12 @@ FULL_DEPLOYMENT = manifest(
             "hostPort": 8080,
             "cache": {"type": "HostPath", "path": "/var/lib/edgewise", "limit": "2Gi"},
             "switch": "InPlace",
-            "auth": {"tokenSecretRef": SECRET_KEY, "clientCASecretRef": SECRET_KEY},
+            "auth": {
+                "tokenSecretRef": {"name": "clients"},
+                "certificateSecretRef": {"name": "digits-tls"},
+                "clientCASecretRef": SECRET_KEY,
+            },
+            "rateLimit": {"requestsPerSecond": 20, "burst": 100},
             "image": "registry.example/edgewise/runtime:1",
         },
         "escalation": {
@@ -206,6 +254,7 @@ FULL_DEPLOYMENT = manifest(
         },
         "reporting": {"interval": "10m", "duringRollout": "30s"},
     },
+    name="page-reader",
 )
 
 CONDITION = {
@@ -216,6 +265,10 @@ CONDITION = {
     "observedGeneration": 4,
     "lastTransitionTime": "2026-01-31T23:59:59Z",
 }
+MEASUREMENT = {
+    "model": "digits", "variant": "int8", "sha256": "0123456789ab",
+    "latency": "2.4ms", "fastest": "1.9ms", "throughput": "410.5", "devices": 2,
+}  # fmt: skip
 DEPLOYMENT_STATUS = {
     "observedGeneration": 4,
     "conditions": [CONDITION],
@@ -233,7 +286,7 @@ DEPLOYMENT_STATUS = {
     },
     "profiles": [
         {"name": "coral-usb", "variant": "digits/int8", "workload": "digits-coral-usb", "nodes": 2, "ready": 2,
-         "reason": ""},
+         "reason": "", "measured": [MEASUREMENT]},
     ],
     "unplaced": [{"node": "pi-1", "reason": "digits needs 3Gi, raspberry-pi-4 has 2Gi"}],
     "plan": {"sequence": 7, "followed": 3},

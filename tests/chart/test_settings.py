@@ -14,7 +14,7 @@ from tests.chart.helm import NAMESPACE, RELEASE, Helm, environment, operator_con
 
 # Of the process itself, and no administrator's business.
 LEFT_TO_THE_OPERATOR = {"identity", "reports_port", "metrics_port", "workers", "census_interval"}
-DEFAULT_FLAVOURS = ("cpu", "jetson-6", "jetson-7", "openvino")  # no coral: this version has no LiteRT
+DEFAULT_FLAVOURS = ("cpu", "jetson-6", "jetson-7", "openvino")  # no coral: libedgetpu is in no distribution
 
 # (values, member of the settings, what the operator reads there)
 TOLD: dict[str, tuple[dict[str, Any], str, object]] = {

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.cluster import binaries, images
 from tests.cluster.cluster import Cluster
+from tests.cluster.platforms import named
 from tests.cluster.prerequisites import install_missing
 from tests.cluster.status import table
 
@@ -59,7 +60,7 @@ def load(cluster: Cluster, options: argparse.Namespace) -> None:
 
 
 def build(cluster: Cluster, options: argparse.Namespace) -> None:
-    built = images.build(options.registry)
+    built = images.build(options.registry, platforms=named(options.platforms))
     if cluster.plane.is_running:
         images.distribute(cluster, built)
     for name, reference in built.items():
@@ -105,6 +106,7 @@ def parser() -> argparse.ArgumentParser:
     loading.add_argument("node", nargs="*", help="all nodes when none is named")
     building = command(build, "build the images of product and tests, and load them into a running cluster", "images")
     building.add_argument("--registry", default="", metavar="HOST/PATH", help="push them there")
+    building.add_argument("--platforms", default="", metavar="OS/ARCH,…", help="for these (default: this machine's)")
     command(prerequisites, "install the Debian packages that are missing")
     command(kubeconfig, "print the path of the administrator's kubeconfig")
     # Without a character that starts an option, all of them are kubectl's.

@@ -63,6 +63,7 @@ KWOK = Tool(
     ),
 )
 COREDNS = Tool("coredns", "github.com/coredns/coredns", "", "v1.14.6")
+H2SPEC = Tool("h2spec", "github.com/summerwind/h2spec", "/cmd/h2spec", "v2.2.1+incompatible")
 HELM = Tool("helm", "helm.sh/helm/v3", "/cmd/helm", "v3.21.4")
 HELM_4 = Tool("helm", "helm.sh/helm/v4", "/cmd/helm", "v4.3.1")
 

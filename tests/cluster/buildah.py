@@ -1,32 +1,16 @@
-"""buildah with a storage of the harness's own, and with this machine's way to its package registries.
+"""buildah with a storage of the harness's own. One name for images of several platforms is an index, as elsewhere."""
 
-A machine may reach PyPI through settings of its own (an index, a certificate, a proxy). Those that pip knows are handed
-to builds as a mounted file, so that no Containerfile knows of them and no image contains them.
-"""
-
-import ast
+import json
 import os
-import sys
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.cluster import paths
+from tests.cluster import indexes, paths
 from tests.cluster.command import run, succeeds
 from tests.cluster.locking import exclusive
-
-_CERTIFICATES = Path("/etc/ssl/certs")
-_NETWORK_OPTIONS = {
-    "cert",
-    "client-cert",
-    "default-timeout",
-    "extra-index-url",
-    "find-links",
-    "index-url",
-    "no-index",
-    "proxy",
-    "timeout",
-    "trusted-host",
-}
+from tests.cluster.platforms import NATIVE, Platform
 
 
 def buildah(command: str, *arguments: object) -> str:
@@ -39,11 +23,18 @@ def has(reference: str) -> bool:
     return succeeds(*_storage(), "inspect", "--type", "image", reference)
 
 
-def build(context: Path, containerfile: Path, base: str, reference: str) -> None:
-    """Builds an image from a Containerfile with an `ARG BASE`; unchanged steps come from the storage."""
-    options = ["--quiet", "--layers", "--isolation", "chroot", "--network", "host"]
-    names = ["--build-arg", f"BASE={base}", "--tag", reference, "--file", containerfile]
-    buildah("build", *options, *_volumes(), *names, context)
+def build(context: Path, containerfile: Path, base: str, reference: str, platform: Platform = NATIVE) -> None:
+    """Builds an image from a Containerfile with an `ARG BASE`; unchanged steps come from the storage. One at a time.
+
+    BUILDPLATFORM, for stages that are to run on this machine's own processor, is given as BuildKit gives it.
+    """
+    options = ["--quiet", "--layers", "--isolation", "chroot", "--network", "host", "--platform", platform]
+    volumes = [word for here, there in indexes.volumes() for word in ("--volume", f"{here}:{there}:ro")]
+    given = ["--build-arg", f"BASE={base}", "--build-arg", f"BUILDPLATFORM={NATIVE}"]
+    try:
+        buildah("build", *options, *volumes, *given, "--tag", reference, "--file", containerfile, context)
+    finally:
+        remove_containers()  # it leaves those of the stages that others go on from, mounted
 
 
 def save(reference: str, archive: Path) -> None:
@@ -55,10 +46,46 @@ def save(reference: str, archive: Path) -> None:
     part.rename(archive)
 
 
-def push(archive: Path, reference: str, tls: bool = True) -> None:
-    """Pushes an image archive to a registry; without `tls`, plain HTTP will do."""
-    image = buildah("pull", "--quiet", f"oci-archive:{archive}").strip()
-    buildah("push", "--quiet", f"--tls-verify={str(tls).lower()}", image, f"docker://{reference}")
+def architectures(index: str) -> set[str]:
+    """Those an index in the storage has an image for; none when there is no such index."""
+    if not succeeds(*_storage(), "manifest", "exists", index):
+        return set()
+    found = json.loads(buildah("manifest", "inspect", index)).get("manifests", [])
+    return {entry["platform"]["architecture"] for entry in found}
+
+
+def add_to(index: str, image: str) -> None:
+    """Adds an image, of the storage or of an archive, to an index, which is made if there is none."""
+    if not succeeds(*_storage(), "manifest", "exists", index):
+        buildah("manifest", "create", index)
+    buildah("manifest", "add", index, image)
+
+
+def push(archives: Iterable[Path], references: Iterable[str], tls: bool = True) -> None:
+    """Pushes the images of these archives, one for each platform, as one index under every reference.
+
+    Layers are zstd as in the archives, which containerd reads since 1.5. Without `tls`, plain HTTP will do.
+    """
+    index = f"localhost/edgewise-publishing:{uuid.uuid4().hex}"
+    try:
+        for archive in archives:
+            add_to(index, f"oci-archive:{archive}")  # as it is: nothing is unpacked and compressed again
+        for reference in references:
+            options = ["--quiet", "--all", "--format", "oci", f"--tls-verify={str(tls).lower()}"]
+            buildah("manifest", "push", *options, index, f"docker://{reference}")
+    finally:
+        buildah("manifest", "rm", index)
+
+
+@contextmanager
+def mounted_image(image: str, platform: Platform = NATIVE) -> Iterator[Path]:
+    """The root of a container of an image; what is changed in it is gone with the block."""
+    container = buildah("from", "--quiet", "--pull-never", "--platform", platform, image).strip()
+    try:
+        yield Path(buildah("mount", container).strip())
+    finally:
+        buildah("umount", container)
+        buildah("rm", container)
 
 
 def mounted() -> list[str]:
@@ -68,9 +95,17 @@ def mounted() -> list[str]:
     return [point for point in points if Path(point).is_relative_to(paths.cache() / "buildah")]
 
 
+def remove_containers() -> None:
+    """Those of builds and of blocks that were killed; whoever calls this holds the lock `images`."""
+    if buildah("containers", "--quiet").strip():
+        buildah("rm", "--all")
+
+
 def release() -> None:
     """Unmounts them, the inner ones first; a build that is under way is waited for."""
     with exclusive("images"):
+        if mounted():
+            remove_containers()
         for point in reversed(mounted()):
             run("umount", "--lazy", point)
 
@@ -80,22 +115,3 @@ def _storage() -> list[object]:
     folders = ["--root", paths.cache() / "buildah", "--runroot", "/run/edgewise-buildah"]
     options = ["--storage-opt", "overlay.skip_mount_home=true"] if driver == "overlay" else []  # leaves no mount behind
     return ["buildah", *folders, "--storage-driver", driver, *options]
-
-
-def _volumes() -> Iterator[object]:
-    configuration = paths.cache() / "pip.conf"
-    settings = dict(_pip_settings())
-    configuration.write_text("\n".join(["[global]", *(f"{key} = {value}" for key, value in settings.items()), ""]))
-    places = {path for value in settings.values() for path in map(Path, value.split()) if path.is_absolute()}
-    outside = {path for path in places if path.exists() and not path.is_relative_to(_CERTIFICATES)}
-    same = [Path("/etc/resolv.conf"), *filter(Path.exists, [_CERTIFICATES]), *sorted(outside)]
-    for source, target in [(configuration, "/etc/pip.conf"), *((path, path) for path in same)]:
-        yield from ("--volume", f"{source}:{target}:ro")
-
-
-def _pip_settings() -> Iterator[tuple[str, str]]:
-    for line in run(sys.executable, "-m", "pip", "config", "list").splitlines():
-        key, _, value = line.partition("=")
-        option = key.rpartition(".")[2]
-        if option in _NETWORK_OPTIONS:
-            yield option, str(ast.literal_eval(value))

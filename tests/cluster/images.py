@@ -1,7 +1,7 @@
 """The images of the product and of its tests: built from Containerfiles, named by what went into them.
 
 An image whose inputs are unchanged is neither built nor loaded again. The context of a build is the repository's root
-as far as an image needs it, with the project's wheel in `dist/`.
+as far as an image needs it, with the project's wheel in `dist/`. Images of several platforms are pushed as one.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from tests.cluster.cluster import Cluster, users_kubeconfig
 from tests.cluster.command import run
 from tests.cluster.locking import exclusive
 from tests.cluster.node import Node
+from tests.cluster.platforms import NATIVE, Platform
 from tests.cluster.prerequisites import install_missing
 from tests.cluster.progress import step
 
@@ -36,7 +37,8 @@ class Image:
     name: str
     containerfile: Path
     sources: tuple[Path, ...]
-    needs_wheel: bool = True
+    product: bool = True
+    """Needs the project's wheel, and is for every platform; those of the tests are for this machine's."""
     nodes: tuple[str, ...] = ()
     """Those that run it; empty: all."""
 
@@ -52,25 +54,26 @@ IMAGES = (
         "triton",
         Path("tests/images/triton/Containerfile"),
         (Path("tests/images/triton"),),
-        needs_wheel=False,
+        product=False,
         nodes=("cloud-0",),
     ),
     Image(
         "registry",
         Path("tests/images/registry/Containerfile"),
         (Path("tests/images/registry"),),
-        needs_wheel=False,
+        product=False,
         nodes=("cloud-0",),
     ),
 )
+PRODUCT = tuple(image for image in IMAGES if image.product)
 
 
 @dataclass(frozen=True)
 class Built:
-    """The references of the images by name: `built["operator"]`; and their archives."""
+    """The references of the images by name: `built["operator"]`; and their archives, one for each platform."""
 
     references: dict[str, str] = field(default_factory=dict)
-    archives: dict[str, Path] = field(default_factory=dict)
+    archives: dict[str, dict[Platform, Path]] = field(default_factory=dict)
     pushed: bool = False
     """The references are in a registry."""
 
@@ -81,17 +84,24 @@ class Built:
         """Names and references."""
         return iter(self.references.items())
 
+    @property
+    def runnable(self) -> dict[str, Path]:
+        """Archives that nodes on this machine can run, by name."""
+        return {name: archives[NATIVE] for name, archives in self.archives.items() if NATIVE in archives}
 
-def build(registry: str = "", images: tuple[Image, ...] = IMAGES) -> Built:
+
+def build(registry: str = "", images: tuple[Image, ...] = IMAGES, platforms: Sequence[Platform] = (NATIVE,)) -> Built:
     """Builds what has changed; with a registry (host/path), the references are there, and pushed.
 
     `http://host/path` is a registry without TLS; so is one on this machine's loopback."""
     install_missing()
     built = Built(pushed=bool(registry))
     with exclusive("images"), tempfile.TemporaryDirectory(prefix="edgewise-images-") as folder:
-        wheel = _wheel(Path(folder, "wheel")) if any(image.needs_wheel for image in images) else None
+        wheel = _wheel(Path(folder, "wheel")) if any(image.product for image in images) else None
         for image in images:
-            _add(built, image, _context(image, wheel, Path(folder, image.name)))
+            context = _context(image, wheel, Path(folder, image.name))
+            for platform in platforms if image.product else (NATIVE,):
+                _add(built, image, context, platform)
     if registry:
         _push(built, registry)
     return built
@@ -105,8 +115,10 @@ def distribute(cluster: Cluster, built: Built, images: tuple[Image, ...] = IMAGE
             _into_k3s(cluster.kubeconfig, built)
         return
 
+    archives = built.runnable
+
     def load(node: Node) -> None:
-        node.load(*(built.archives[i.name] for i in images if i.name in built.archives and i.runs_on(node.name)))
+        node.load(*(archives[i.name] for i in images if i.name in archives and i.runs_on(node.name)))
 
     with step("load the images into the nodes"):
         cluster.each(load)
@@ -129,7 +141,7 @@ def _into_k3s(kubeconfig: Path, built: Built) -> None:
             f"this cluster has {len(nodes)} nodes, and an import reaches only the K3s on this machine: "
             "give REGISTRY=host/path that all of them pull from"
         )
-    for archive in built.archives.values():
+    for archive in built.runnable.values():
         with step(f"import {archive.name} into K3s"):
             run(k3s, "ctr", "images", "import", archive)
 
@@ -150,7 +162,7 @@ def _context(image: Image, wheel: Path | None, context: Path) -> Path:
             )
         else:
             shutil.copy(paths.REPOSITORY / source, target)
-    if image.needs_wheel and wheel:
+    if image.product and wheel:
         (context / "dist").mkdir()
         shutil.copy(wheel, context / "dist")
     for file in context.rglob("*"):
@@ -158,18 +170,24 @@ def _context(image: Image, wheel: Path | None, context: Path) -> Path:
     return context
 
 
-def _add(built: Built, image: Image, context: Path) -> None:
-    base = base_image()
+def _add(built: Built, image: Image, context: Path, platform: Platform) -> None:
+    base = base_image(platform)
     key = _key(context, base)
-    reference = f"{_LOCAL}/edgewise-{image.name}:{key}"
-    archive = paths.cache() / "images" / f"{image.name}-{key}.tar"
+    built.references[image.name] = f"{_LOCAL}/edgewise-{image.name}:{key}"
+    local = _local(image, key, platform)
+    archive = paths.cache() / "images" / platform.architecture / f"{image.name}-{key}.tar"
     if not archive.exists():
         archive.parent.mkdir(parents=True, exist_ok=True)
-        with step(f"build {reference}"):
-            buildah.build(context, context / image.containerfile, base, reference)
-            buildah.save(reference, archive)
-    built.references[image.name], built.archives[image.name] = reference, archive
-    _forget_old(image, archive)
+        with step(f"build {local} ({platform})"):
+            buildah.build(context, context / image.containerfile, base, local, platform)
+            buildah.save(local, archive)
+    built.archives.setdefault(image.name, {})[platform] = archive
+    _forget_old(image, archive, platform)
+
+
+def _local(image: Image, key: str, platform: Platform) -> str:
+    """Its name in the storage of builds; only this machine's own has the name that nodes know it by."""
+    return f"{_LOCAL}/edgewise-{image.name}:{key}" + ("" if platform == NATIVE else f"-{platform.architecture}")
 
 
 def _key(context: Path, base: str) -> str:
@@ -179,12 +197,12 @@ def _key(context: Path, base: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def _forget_old(image: Image, newest: Path) -> None:
+def _forget_old(image: Image, newest: Path, platform: Platform) -> None:
     others = {file for file in newest.parent.glob(f"{image.name}-*.tar") if file != newest}
     for file in sorted(others, key=lambda file: file.stat().st_mtime)[:-_KEPT]:
-        reference = f"{_LOCAL}/edgewise-{file.stem.rpartition('-')[0]}:{file.stem.rpartition('-')[2]}"
-        if buildah.has(reference):
-            buildah.buildah("rmi", reference)
+        local = _local(image, file.stem.rpartition("-")[2], platform)
+        if buildah.has(local):
+            buildah.buildah("rmi", local)
         file.unlink()
 
 
@@ -195,6 +213,6 @@ def _push(built: Built, registry: str) -> None:
     version = tomllib.loads((paths.REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
     for name, reference in built.references.items():
         built.references[name] = reference.replace(_LOCAL, registry, 1)
-        for pushed in (built.references[name], f"{registry}/edgewise-{name}:{version}"):
-            with step(f"push {pushed}"):
-                buildah.push(built.archives[name], pushed, tls)
+        tags = [built.references[name], f"{registry}/edgewise-{name}:{version}"]
+        with step(f"push {' and '.join(tags)}"):
+            buildah.push(built.archives[name].values(), tags, tls)

@@ -1,8 +1,10 @@
 """A real node of the cluster, and everything a test may do to it."""
 
+import signal
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.cluster.containerd import Containerd
@@ -96,6 +98,17 @@ class Node:
     def slow(self, delay: float, loss: float = 0.0) -> None:
         """Delays every frame by `delay` seconds a way and drops the share `loss` of them, until `heal`."""
         self.link.slow(delay, loss)
+
+    @contextmanager
+    def silent_kubelet(self) -> Iterator[None]:
+        """Its kubelet stands still while the block runs; containers and network go on."""
+        kubelet = self.processes.get("kubelet")
+        assert kubelet is not None
+        kubelet.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            kubelet.signal(signal.SIGCONT)
 
     def kill_container(self, pod: str, container: str, namespace: str = "default") -> None:
         """Kills a container's main process."""

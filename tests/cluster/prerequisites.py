@@ -6,6 +6,7 @@ Does nothing, quickly, when all is there.
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.cluster.progress import step
@@ -19,21 +20,24 @@ PACKAGES = {
     "debootstrap": "debootstrap",
     "docker-registry": "docker-registry",
     "ethtool": "ethtool",
+    "gcc": "gcc",
     "iproute2": "ip",
     "iptables": "iptables",
+    "libc6-dev": "/usr/include/unistd.h",
     "prometheus": "prometheus",
     "runc": "runc",
+    "wrk": "wrk",
 }
 
 
-def missing() -> list[str]:
+def missing(packages: Mapping[str, str] = PACKAGES) -> list[str]:
     """The packages of which nothing is found."""
-    return [package for package, proof in PACKAGES.items() if not _found(proof)]
+    return [package for package, proof in packages.items() if not _found(proof)]
 
 
-def install_missing() -> None:
+def install_missing(wanted: Mapping[str, str] = PACKAGES) -> None:
     """Installs what is missing; asks nothing, starts no service. Raises `CalledProcessError` with apt's words above."""
-    packages = missing()
+    packages = missing(wanted)
     if not packages:
         return
     if shutil.which("apt-get") is None or os.geteuid() != 0:

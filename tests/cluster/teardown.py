@@ -6,7 +6,7 @@ Ends only processes from our records, and those in our own control groups.
 import shutil
 from pathlib import Path
 
-from tests.cluster import buildah, host, paths
+from tests.cluster import buildah, container, emulation, host, paths
 from tests.cluster.cgroups import nodes_with_cgroups
 from tests.cluster.machine import Machine
 from tests.cluster.nodes import NodeSpec
@@ -21,7 +21,9 @@ def teardown() -> None:
     for name in _machines():
         Machine(NodeSpec(name, index=0)).power_off()
     host.restore()
+    container.release()
     buildah.release()
+    emulation.release()
     for folder in (paths.STATE, paths.RUN):
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -32,7 +34,8 @@ def leftovers() -> list[str]:
     folders = [str(folder) for folder in (paths.STATE, paths.RUN) if folder.exists()]
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     mounted = [mount for mount in mounts if any(map(Path(mount).is_relative_to, (paths.STATE, paths.RUN)))]
-    return links + folders + mounted + buildah.mounted() + nodes_with_cgroups()
+    of_images = buildah.mounted() + container.leftovers() + emulation.leftovers()
+    return links + folders + mounted + of_images + nodes_with_cgroups()
 
 
 def _machines() -> set[str]:

@@ -8,8 +8,9 @@ import pytest
 from tests.cluster.apiserver import ApiServer, api_server
 from tests.cluster.cluster import Cluster
 from tests.cluster.images import Built, NowhereToPutError, distribute
+from tests.cluster.platforms import NATIVE
 
-ARCHIVES = {"operator": Path("operator.tar")}
+ARCHIVES = {"operator": {NATIVE: Path("operator.tar")}}
 
 
 @pytest.fixture(scope="module")

@@ -67,6 +67,16 @@ def test_a_device_that_slept_through_an_update_takes_it_when_it_returns(digits: 
     digits.kubectl.wait("the device serves 1.1.0", lambda: digits.status()["nodes"]["updated"] == 5, 60)
 
 
+def test_a_device_whose_kubelet_is_silent_is_not_offline_while_it_reports(digits: Product) -> None:
+    with digits.cluster[DEVICE].silent_kubelet():
+        digits.cluster[DEVICE].wait_ready(False)
+        examples.apply(digits, "02-model-update")
+        examples.wait_version(digits, "1.1.0", 60)
+        digits.kubectl.wait("it has been asked, and follows", lambda: digits.status()["nodes"]["updated"] == 5, 30)
+        assert not digits.cluster[DEVICE].is_ready
+    digits.cluster[DEVICE].wait_ready()
+
+
 def answers_there(product: Product) -> bool | None:
     """Whether the runtime is ready, asked on the device's own network."""
     url = f"{product.status()['localURL']}/v2/health/ready"

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
-import numpy as np
 import pytest
+import uvloop
 
-from edgewise.api.edgemodel import Confidence
-from tests.runtime import tinyonnx
-from tests.runtime.serving import Running, running, served
+from tests.runtime.serving import Device, running, served
+from tests.runtime.suite import LIMITS, elsewhere, examples
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """A device runs on uvloop; whoever starts the runtime without it gets asyncio's."""
+    both = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return both if item.get_closest_marker("loops") else {"asyncio": both["asyncio"]}
 
 
 @pytest.fixture
-async def device(tmp_path: Path) -> AsyncIterator[Running]:
-    weights = np.array([[2.0, -1.0], [0.0, 3.0]])
-    models = [
-        served(tinyonnx.linear(tmp_path, weights), version="2.1.0", confidence=Confidence(output="logits")),
-        served(tinyonnx.subtract(tmp_path)),
-        served(tinyonnx.echo(tmp_path, "BYTES", ["n"]), "echo"),
-        served(tinyonnx.picky(tmp_path)),
-    ]
-    async with running(*models, max_body=100_000, max_json=50_000, body_timeout=0.5) as device:
+async def device(tmp_path: Path) -> AsyncIterator[Device]:
+    """In this process, hence a `Running`; for tests marked `protocol`, perhaps elsewhere."""
+    async with elsewhere() as device:
+        if device is not None:
+            yield device
+            return
+    models = [served(each.path, each.name, each.version, each.confidence) for each in examples(tmp_path)]
+    async with running(*models, **LIMITS) as device:
         yield device

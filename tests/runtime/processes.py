@@ -31,12 +31,13 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(model: Path, *arguments: str, home: Path | None = None) -> AsyncIterator[Served]:
-    """Serves `model` on a free port until the block ends."""
-    environment = os.environ | ({"HOME": str(home)} if home else {})
+async def serving(
+    model: Path, *arguments: str, python: str = sys.executable, **environment: str
+) -> AsyncIterator[Served]:
+    """Serves `model` on a free port until the block ends, with these variables besides ours."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "edgewise_runtime", "serve", str(model), "--port", "0", *arguments,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, env=environment,
+        python, "-m", "edgewise_runtime", "serve", str(model), "--port", "0", *arguments,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, env=os.environ | environment,
     )  # fmt: skip
     assert process.stdout is not None
     try:

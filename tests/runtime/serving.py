@@ -20,17 +20,29 @@ from edgewise_runtime.server import Server
 from edgewise_runtime.settings import Settings
 
 
-@dataclass
-class Running:
-    """`http` talks to the inference port: `http.get("/v2")`."""
+@dataclass(frozen=True)
+class Addresses:
+    """Where a server listens: `host:port`."""
 
-    server: Server
-    models: Models
+    http: str
+    grpc: str
+    metrics: str
+
+
+@dataclass
+class Device:
+    """A server wherever it runs, known by its ports alone. `http` talks to the inference port: `http.get("/v2")`."""
+
+    addresses: Addresses
     http: aiohttp.ClientSession
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.server.http_port}"
+        return self.addresses.http
+
+    @property
+    def grpc_address(self) -> str:
+        return self.addresses.grpc
 
     async def infer(self, model: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         async with self.http.post(f"/v2/models/{model}/infer", json=body) as answer:
@@ -38,11 +50,19 @@ class Running:
 
     async def metric(self, line: str) -> float:
         """The value of a sample such as `edgewise_ready` or `x_total{a="b"}`; 0 where there is none yet."""
-        async with self.http.get(f"http://127.0.0.1:{self.server.metrics_port}/metrics") as answer:
+        async with self.http.get(f"http://{self.addresses.metrics}/metrics") as answer:
             for sample in (await answer.text()).splitlines():
                 if sample.startswith(line + " "):
                     return float(sample.rsplit(" ", 1)[1])
         return 0.0
+
+
+@dataclass
+class Running(Device):
+    """One in this process."""
+
+    server: Server
+    models: Models
 
 
 def served(path: Path, name: str = "", version: str = "1", confidence: Confidence | None = None) -> ServedModel:
@@ -65,11 +85,13 @@ async def running(*models: ServedModel, **settings: Any) -> AsyncIterator[Runnin
     held = Models()
     if models:
         held.replace({model.name: model for model in models}, "r1")
-    defaults: dict[str, Any] = {"host": "127.0.0.1", "http_port": 0, "metrics_port": 0, "quiet": 0.0}
+    defaults: dict[str, Any] = {"host": "127.0.0.1", "http_port": 0, "grpc_port": 0, "metrics_port": 0, "quiet": 0.0}
     server = Server(held, Settings(**(defaults | settings)))
     await server.start()
-    async with aiohttp.ClientSession(f"http://127.0.0.1:{server.http_port}") as http:
+    ports = server.http_port, server.grpc_port, server.metrics_port
+    addresses = Addresses(*(f"127.0.0.1:{port}" for port in ports))
+    async with aiohttp.ClientSession(f"http://{addresses.http}") as http:
         try:
-            yield Running(server, held, http)
+            yield Running(addresses, http, server, held)
         finally:
             await server.drain(5.0)

@@ -230,11 +230,11 @@ async def test_an_overloaded_device_asks_where_it_may(folder: Path) -> None:
     path = tinyonnx.busy(folder)
     slow, short = ({"inputs": [numbers("rounds", np.array([number]), "INT64")]} for number in (8000, 1))
     async with serving(path) as other, running(served(path), workers=1) as device:
-        for overloaded, expected in ((True, 200), (False, 503)):
+        for overloaded, expected in ((True, 200), (False, 429)):
             when = EscalationWhen(overloaded=overloaded)
             device.server.configure(PlanServing(max_queue=1), plan(other.url, model="busy", when=when))
             accepted = [asyncio.ensure_future(device.infer("busy", slow)) for _ in range(2)]
-            await until(lambda: device.server.plane.dispatch.workers.waiting, "one waits")
+            await until(lambda: device.server.plane.dispatch.waiting, "one waits")
             status, body = await device.infer("busy", short)
             assert status == expected
             assert overloaded == ("outputs" in body and source(body) == "target:t0")

@@ -13,15 +13,17 @@ import pytest
 from edgewise_runtime.engines.base import Array, EngineOptions
 from edgewise_runtime.engines.onnx import OnnxSession
 from edgewise_runtime.models import ServedModel
+from edgewise_runtime.tuning.choice import Choice
 from tests.runtime import tinyonnx
-from tests.runtime.serving import Running, numbers, ones, running
+from tests.runtime.serving import Device, Running, numbers, ones, running
 
 LINEAR = "/v2/models/linear/infer"
 SIZE = "Inference-Header-Content-Length"
 GOOD = json.dumps({"inputs": [numbers("x", ones(1, 2))]}).encode()
 
 
-async def test_health_says_it_in_status_and_in_json(device: Running) -> None:
+@pytest.mark.protocol
+async def test_health_says_it_in_status_and_in_json(device: Device) -> None:
     for path, body in {"/v2/health/live": {"live": True}, "/v2/health/ready": {"ready": True}}.items():
         async with device.http.get(path) as answer:
             assert (answer.status, await answer.json()) == (200, body)
@@ -39,10 +41,12 @@ async def test_before_the_first_model_it_lives_but_is_not_ready() -> None:
         assert (status, body) == (503, {"error": "no model is loaded yet; try again soon"})
 
 
-async def test_metadata(device: Running) -> None:
+@pytest.mark.protocol
+async def test_metadata(device: Device) -> None:
     async with device.http.get("/v2") as answer:
         server = await answer.json()
-        assert (server["name"], server["extensions"]) == ("edgewise", ["binary_tensor_data"])
+        assert server["name"] == "edgewise"
+        assert server["extensions"] == ["binary_tensor_data", "model_configuration", "statistics", "model_repository"]
     async with device.http.get("/v2/models") as answer:
         assert await answer.json() == {"models": ["echo", "linear", "picky", "subtract"]}
     for path in ("/v2/models/linear", "/v2/models/linear/versions/2.1.0"):
@@ -59,7 +63,8 @@ async def test_metadata(device: Running) -> None:
             }
 
 
-async def test_a_json_request_is_answered_in_json_with_who_answered_and_how_sure(device: Running) -> None:
+@pytest.mark.protocol
+async def test_a_json_request_is_answered_in_json_with_who_answered_and_how_sure(device: Device) -> None:
     body = {"id": "r7", "inputs": [numbers("x", ones(1, 2))], "outputs": [{"name": "twice"}]}
     status, answer = await device.infer("linear/versions/2.1.0", body)
     assert status == 200
@@ -72,7 +77,8 @@ async def test_a_json_request_is_answered_in_json_with_who_answered_and_how_sure
     }
 
 
-async def test_a_raw_request_is_answered_in_binary(device: Running) -> None:
+@pytest.mark.protocol
+async def test_a_raw_request_is_answered_in_binary(device: Device) -> None:
     async with device.http.post(LINEAR, data=ones(1, 2).tobytes(), headers={SIZE: "0"}) as answer:
         body, json_size = await answer.read(), int(answer.headers[SIZE])
     sizes = [output["parameters"]["binary_data_size"] for output in json.loads(body[:json_size])["outputs"]]
@@ -88,6 +94,9 @@ async def test_a_model_that_fails_is_an_error_of_ours_and_disturbs_nobody(device
     assert device.models.counters()["r1"].failures == 1
 
 
+MEASURED = Choice(latency=0.00001, size=ones(1, 2).nbytes)
+
+
 class WhereItRan(OnnxSession):
     """Remembers the thread of each run."""
 
@@ -101,13 +110,13 @@ class WhereItRan(OnnxSession):
 
 
 async def test_a_model_known_to_be_quick_runs_on_the_event_loop(tmp_path: Path) -> None:
-    session = WhereItRan(tinyonnx.linear(tmp_path, np.eye(2)))
-    async with running(ServedModel("linear", "1", "test", session)) as device:
-        first = await device.infer("linear", json.loads(GOOD))
-        device.server.plane.dispatch.pace_of(session).trusted = 2**30
-        assert await device.infer("linear", json.loads(GOOD)) == first
-    assert session.threads[0].startswith("model")
-    assert session.threads[1] == "MainThread"
+    unknown, quick = (WhereItRan(tinyonnx.linear(tmp_path, np.eye(2))) for _ in range(2))
+    models = ServedModel("unknown", "1", "test", unknown), ServedModel("quick", "1", "test", quick, choice=MEASURED)
+    async with running(*models) as device:
+        outputs = [(await device.infer(model.name, json.loads(GOOD)))[1]["outputs"] for model in models]
+    assert outputs[0] == outputs[1]
+    assert unknown.threads[0] != "MainThread"
+    assert quick.threads == ["MainThread"]
 
 
 async def test_models_that_are_served_no_more_leave_the_metrics(device: Running) -> None:
@@ -157,7 +166,24 @@ async def test_a_poke_calls_the_hook_at_most_once_a_second(device: Running) -> N
         assert answer.status == 200
 
 
-async def test_the_inference_port_has_neither_metrics_nor_poke(device: Running) -> None:
+async def test_the_metrics_port_tells_a_kubelet_whether_it_is_ready(device: Running) -> None:
+    url = f"http://127.0.0.1:{device.server.metrics_port}/readyz"
+    for draining, status in ((False, 200), (True, 503)):
+        device.server.plane.draining = draining
+        async with device.http.get(url) as answer:
+            assert answer.status == status
+
+
+async def test_metrics_port_refuses_what_it_does_not_have(device: Running) -> None:
+    url = f"http://127.0.0.1:{device.server.metrics_port}"
+    for method, path, status in (("GET", "/v2", 404), ("POST", "/metrics", 405), ("GET", "/poke", 405)):
+        async with device.http.request(method, url + path) as answer:
+            assert answer.status == status
+            assert "error" in await answer.json()
+
+
+@pytest.mark.protocol
+async def test_the_inference_port_has_neither_metrics_nor_poke(device: Device) -> None:
     for path in ("/metrics", "/poke", "/healthz"):
         async with device.http.post(path) as answer:
             assert answer.status == 404

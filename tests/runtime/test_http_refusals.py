@@ -9,7 +9,9 @@ import zlib
 
 import pytest
 
-from tests.runtime.serving import Running, numbers, ones
+from tests.runtime.serving import Device, numbers, ones
+
+pytestmark = pytest.mark.loops
 
 LINEAR = "/v2/models/linear/infer"
 SIZE = "Inference-Header-Content-Length"
@@ -45,8 +47,9 @@ BAD_REQUESTS: dict[str, Case] = {
 }  # fmt: skip
 
 
+@pytest.mark.protocol
 @pytest.mark.parametrize("case", BAD_REQUESTS)
-async def test_a_bad_request_gets_an_error_that_says_what_is_wrong(case: str, device: Running) -> None:
+async def test_a_bad_request_gets_an_error_that_says_what_is_wrong(case: str, device: Device) -> None:
     path, body, headers, status, expected = BAD_REQUESTS[case]
     async with device.http.post(path, data=body, headers=headers) as answer:
         assert answer.content_type == "application/json"
@@ -63,14 +66,15 @@ COMPRESSED = {
 }
 
 
+@pytest.mark.protocol
 @pytest.mark.parametrize("case", COMPRESSED)
-async def test_a_compressed_body_is_taken(case: str, device: Running) -> None:
+async def test_a_compressed_body_is_taken(case: str, device: Device) -> None:
     encoding, body = COMPRESSED[case]
     async with device.http.post(LINEAR, data=body, headers={"Content-Encoding": encoding}) as answer:
         assert answer.status == 200
 
 
-async def sent_raw(device: Running, request: bytes) -> bytes:
+async def sent_raw(device: Device, request: bytes) -> bytes:
     """What comes back on a connection that sends `request`, and then nothing more, until the server closes it."""
     host, port = device.address.split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
@@ -83,28 +87,32 @@ async def sent_raw(device: Running, request: bytes) -> bytes:
 HEAD = b"POST /v2/models/linear/infer HTTP/1.1\r\nHost: device\r\n"
 
 
-async def test_a_body_that_does_not_arrive_is_given_up(device: Running) -> None:
+@pytest.mark.protocol
+async def test_a_body_that_does_not_arrive_is_given_up(device: Device) -> None:
     answer = await sent_raw(device, HEAD + b"Content-Length: 1000\r\n\r\n{")
     assert answer.startswith(b"HTTP/1.1 408")
     assert b"did not arrive within 0.5 s" in answer
 
 
+@pytest.mark.protocol
 @pytest.mark.parametrize("silence", [b"", b"POST /v2"], ids=["says nothing", "stops within its first line"])
-async def test_a_connection_that_never_asks_anything_is_cut(silence: bytes, device: Running) -> None:
+async def test_a_connection_that_never_asks_anything_is_cut(silence: bytes, device: Device) -> None:
     assert await sent_raw(device, silence) == b""
 
 
-async def test_a_declared_terabyte_is_refused_without_waiting_for_it(device: Running) -> None:
+@pytest.mark.protocol
+async def test_a_declared_terabyte_is_refused_without_waiting_for_it(device: Device) -> None:
     answer = await sent_raw(device, HEAD + b"Content-Length: 1099511627776\r\nConnection: close\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 413")
 
 
-async def test_a_smuggled_request_is_not_answered(device: Running) -> None:
+@pytest.mark.protocol
+async def test_a_smuggled_request_is_not_answered(device: Device) -> None:
     smuggled = (
         HEAD
         + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /v2 HTTP/1.1\r\nHost: device\r\n\r\n"
     )
     answer = await sent_raw(device, smuggled)
     assert answer.split()[1] == b"400"
-    assert b'{"error": "not HTTP' in answer
+    assert b'{"error":"not HTTP' in answer
     assert b"binary_tensor_data" not in answer

@@ -22,6 +22,7 @@ class CountingSession:
     outputs: tuple[TensorSpec, ...] = (TensorSpec("logits", "FP32", (-1, 2)), TensorSpec("text", "BYTES", (1,)))
     platform: str = "none"
     provider: str = "none"
+    lost: str = ""
     closed: int = field(default=0)
 
     def run(self, feeds: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:

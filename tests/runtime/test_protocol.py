@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from edgewise_runtime.engines.base import TensorSpec
 from edgewise_runtime.errors import BadRequestError
 from edgewise_runtime.protocol.checks import feeds_of, outputs_of
-from edgewise_runtime.protocol.datatypes import DTYPES
+from edgewise_runtime.protocol.datatypes import DTYPES, pack, unpack
 from edgewise_runtime.protocol.messages import InferRequest, InferResponse, Tensor
 from edgewise_runtime.protocol.requests import decode_raw, decode_request, encode_request
 from edgewise_runtime.protocol.responses import decode_response, encode_response
@@ -55,6 +56,14 @@ def _bits(tensor: Tensor) -> bytes:
     return tensor.data.tobytes()
 
 
+def read_back(response: InferResponse, binary: bool) -> InferResponse:
+    """What a client reads of it."""
+    encoded = encode_response(response, lambda _: binary)
+    body = b"".join(encoded.parts)
+    assert (encoded.json_size is not None, encoded.size) == (binary, len(body))
+    return decode_response(memoryview(body), encoded.json_size)
+
+
 @given(tensors(), st.none() | st.text(max_size=20).filter(_encodable))
 def test_a_binary_request_comes_back_bit_by_bit(tensor: Tensor, given_id: str | None) -> None:
     body, json_size = encode_request(InferRequest("m", (tensor,), id=given_id, outputs=("y",)))
@@ -66,17 +75,15 @@ def test_a_binary_request_comes_back_bit_by_bit(tensor: Tensor, given_id: str | 
 @given(tensors(), st.booleans())
 def test_a_binary_response_comes_back_bit_by_bit(tensor: Tensor, with_id: bool) -> None:
     response = InferResponse("m", "2", (tensor,), "7" if with_id else None, {"edgewise_source": "device"})
-    body, json_size = encode_response(response, lambda _: True)
-    decoded = decode_response(memoryview(body), json_size)
+    decoded = read_back(response, binary=True)
     assert same(decoded.outputs[0], tensor)
     assert (decoded.model, decoded.version, decoded.id) == ("m", "2", response.id)
 
 
 @given(tensors(texts=True))
 def test_a_json_response_comes_back_equal(tensor: Tensor) -> None:
-    body, json_size = encode_response(InferResponse("m", "2", (tensor,)), lambda _: False)
-    assert json_size is None
-    assert decode_response(memoryview(body), None).outputs[0].data.tolist() == tensor.data.tolist()
+    decoded = read_back(InferResponse("m", "2", (tensor,)), binary=False)
+    assert decoded.outputs[0].data.tolist() == tensor.data.tolist()
 
 
 @given(tensors(texts=True))
@@ -136,17 +143,46 @@ def test_binary_tensors_that_are_not_aligned_are_moved() -> None:
         assert decoded.inputs[0].data.tolist() == [1, 1, 1, 1]
 
 
+@given(arrays.arrays(np.float32, 5))
+def test_bf16_is_the_nearest_number_that_two_bytes_can_say(numbers: NDArray[np.float32]) -> None:
+    raw = pack(numbers, "BF16")
+    read = unpack(memoryview(raw), "BF16", (5,), "x")
+    assert len(raw) == 10
+    assert read.dtype == np.float32
+    assert np.array_equal(np.isnan(read), np.isnan(numbers))
+    for given_, got in zip(numbers.tolist(), read.tolist(), strict=True):
+        if math.isfinite(given_) and math.isfinite(got):
+            assert abs(got - given_) <= max(abs(given_) * 2**-8, 2**-134)
+    assert np.array_equal(unpack(memoryview(pack(read, "BF16")), "BF16", (5,), "x"), read, equal_nan=True)
+
+
+def test_bf16_ties_go_to_the_even_number() -> None:
+    halfway = np.array([0x3F808000, 0x3F818000], np.uint32).view(np.float32)
+    assert bytes(pack(halfway, "BF16")) == bytes.fromhex("803f 823f")
+
+
+def test_bf16_in_json_is_a_number_rounded() -> None:
+    item = {"name": "x", "datatype": "BF16", "shape": [2], "data": [1, 1.001]}
+    tensor = decode_request(memoryview(json.dumps({"inputs": [item]}).encode()), None, "m", "").inputs[0]
+    assert (tensor.datatype, tensor.data.tolist()) == ("BF16", [1.0, 1.0])
+
+
+def test_numbers_in_json_are_as_short_as_their_datatype_allows() -> None:
+    tensor = Tensor("y", "FP32", np.array([0.1], np.float32))
+    encoded = encode_response(InferResponse("m", "1", (tensor,)), lambda _: False)
+    assert b'"data":[0.1]' in encoded.parts[0]
+
+
 def test_what_json_cannot_say_becomes_null() -> None:
     tensor = Tensor("y", "FP32", np.array([1, np.nan, np.inf], np.float32))
-    body, _ = encode_response(InferResponse("m", "1", (tensor,)), lambda _: False)
-    assert json.loads(body)["outputs"][0]["data"] == [1.0, None, None]
+    encoded = encode_response(InferResponse("m", "1", (tensor,)), lambda _: False)
+    assert json.loads(bytes(encoded.parts[0]))["outputs"][0]["data"] == [1.0, None, None]
 
 
 def test_an_empty_output_is_an_answer() -> None:
     boxes = Tensor("boxes", "FP32", np.zeros((0, 4), np.float32))
     for binary in (True, False):
-        body, json_size = encode_response(InferResponse("m", "1", (boxes,)), {"boxes": binary}.__getitem__)
-        assert decode_response(memoryview(body), json_size).outputs[0].shape == (0, 4)
+        assert read_back(InferResponse("m", "1", (boxes,)), binary).outputs[0].shape == (0, 4)
 
 
 RAW_SHAPES = {
@@ -165,6 +201,7 @@ def test_a_raw_request_is_one_sample(case: str) -> None:
 
 
 SPECS = (TensorSpec("a", "FP32", (-1, 2)), TensorSpec("b", "INT64", (1,)))
+BY_NAME = {spec.name: spec for spec in SPECS}
 FITTING = (Tensor("a", "FP32", np.ones((5, 2), np.float32)), Tensor("b", "INT64", np.ones(1, np.int64)))
 MISFITS = {
     "unknown": ((*FITTING, Tensor("c", "FP32", np.ones(1, np.float32))), "no input 'c'; it takes a, b"),
@@ -179,15 +216,16 @@ MISFITS = {
 def test_inputs_that_the_model_does_not_take_are_named(case: str) -> None:
     inputs, expected = MISFITS[case]
     with pytest.raises(BadRequestError, match=expected):
-        feeds_of(InferRequest("m", inputs), SPECS)
+        feeds_of(InferRequest("m", inputs), BY_NAME)
 
 
 def test_inputs_that_fit_are_fed_in_any_order() -> None:
-    assert set(feeds_of(InferRequest("m", FITTING[::-1]), SPECS)) == {"a", "b"}
+    assert set(feeds_of(InferRequest("m", FITTING[::-1]), BY_NAME)) == {"a", "b"}
 
 
 def test_an_unknown_output_is_refused_and_none_means_all() -> None:
-    assert outputs_of(InferRequest("m", ()), SPECS) == ("a", "b")
-    assert outputs_of(InferRequest("m", (), outputs=("b",)), SPECS) == ("b",)
+    assert outputs_of(InferRequest("m", ()), ("a", "b")) == ("a", "b")
+    assert outputs_of(InferRequest("m", (), outputs=("b",)), ("a", "b")) == ("b",)
+    assert outputs_of(InferRequest("m", (), outputs=("hidden",)), ("a", "b"), {"hidden"}) == ("hidden",)
     with pytest.raises(BadRequestError, match="no output 'z'; it gives a, b"):
-        outputs_of(InferRequest("m", (), outputs=("z",)), SPECS)
+        outputs_of(InferRequest("m", (), outputs=("z",)), ("a", "b"))

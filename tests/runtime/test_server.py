@@ -46,7 +46,7 @@ async def test_a_swap_under_load_loses_no_request_and_mixes_no_versions(tmp_path
 async def test_a_model_in_use_outlives_its_replacement(tmp_path: Path) -> None:
     async with running(served(tinyonnx.busy(tmp_path), version="1"), workers=1) as device:
         slow = asyncio.ensure_future(device.infer("busy", rounds(LONG)))
-        await until(lambda: device.server.plane.dispatch.workers.busy, "it runs")
+        await until(lambda: device.server.plane.dispatch.running, "it runs")
         device.models.replace({"busy": served(tmp_path / "busy.onnx", version="2")}, "r2")
         status, answer = await slow
         assert (status, answer["model_version"]) == (200, "1")
@@ -56,9 +56,9 @@ async def test_overload_is_refused_at_once_with_when_to_come_back(tmp_path: Path
     async with running(served(tinyonnx.busy(tmp_path)), workers=1) as device:
         device.server.configure(PlanServing(max_queue=1), None)
         accepted = [asyncio.ensure_future(device.infer("busy", rounds(LONG))) for _ in range(2)]
-        await until(lambda: device.server.plane.dispatch.workers.waiting, "one waits")
+        await until(lambda: device.server.plane.dispatch.waiting, "one waits")
         async with device.http.post("/v2/models/busy/infer", json=rounds(SHORT)) as answer:
-            assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+            assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
             assert "waiting on this device" in (await answer.json())["error"]
         assert not accepted[0].done()
         assert [status for status, _ in await asyncio.gather(*accepted)] == [200, 200]
@@ -67,7 +67,7 @@ async def test_overload_is_refused_at_once_with_when_to_come_back(tmp_path: Path
 async def test_health_is_prompt_while_a_model_computes(tmp_path: Path) -> None:
     async with running(served(tinyonnx.busy(tmp_path)), workers=1) as device:
         slow = asyncio.ensure_future(device.infer("busy", rounds(LONG)))
-        await until(lambda: device.server.plane.dispatch.workers.busy, "it runs")
+        await until(lambda: device.server.plane.dispatch.running, "it runs")
         async with device.http.get("/v2/health/live") as answer:
             assert answer.status == 200
         assert not slow.done()
@@ -76,13 +76,13 @@ async def test_health_is_prompt_while_a_model_computes(tmp_path: Path) -> None:
 
 async def test_a_client_that_goes_away_gives_its_place_in_the_queue_back(tmp_path: Path) -> None:
     async with running(served(tinyonnx.busy(tmp_path)), workers=1, max_queue=1) as device:
-        workers = device.server.plane.dispatch.workers
+        dispatch = device.server.plane.dispatch
         slow = asyncio.ensure_future(device.infer("busy", rounds(LONG)))
-        await until(lambda: workers.busy, "it runs")
+        await until(lambda: dispatch.running, "it runs")
         gone = asyncio.ensure_future(device.infer("busy", rounds(SHORT)))
-        await until(lambda: workers.waiting, "one waits")
+        await until(lambda: dispatch.waiting, "one waits")
         gone.cancel()
-        await until(lambda: not workers.waiting, "its place is free")
+        await until(lambda: not dispatch.waiting, "its place is free")
         assert not slow.done()
         await slow
 
@@ -104,7 +104,7 @@ async def test_a_draining_server_answers_on_and_sends_clients_elsewhere(tmp_path
 async def test_a_drain_waits_for_what_is_in_flight(tmp_path: Path) -> None:
     async with running(served(tinyonnx.busy(tmp_path)), workers=1) as device:
         slow = asyncio.ensure_future(device.infer("busy", rounds(LONG)))
-        await until(lambda: device.server.plane.dispatch.workers.busy, "it runs")
+        await until(lambda: device.server.plane.dispatch.running, "it runs")
         await device.server.drain(20.0)
         assert (await slow)[0] == 200
 

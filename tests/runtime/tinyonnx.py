@@ -14,7 +14,7 @@ ONNX_TYPES = {
     "BOOL": TensorProto.BOOL, "UINT8": TensorProto.UINT8, "UINT16": TensorProto.UINT16, "UINT32": TensorProto.UINT32,
     "UINT64": TensorProto.UINT64, "INT8": TensorProto.INT8, "INT16": TensorProto.INT16, "INT32": TensorProto.INT32,
     "INT64": TensorProto.INT64, "FP16": TensorProto.FLOAT16, "FP32": TensorProto.FLOAT, "FP64": TensorProto.DOUBLE,
-    "BYTES": TensorProto.STRING,
+    "BYTES": TensorProto.STRING, "BF16": TensorProto.BFLOAT16,
 }  # fmt: skip
 
 Shape = list[int | str]
@@ -114,3 +114,83 @@ def save(
     onnx.checker.check_model(model)
     onnx.save(model, path)
     return path
+
+
+def colours(folder: Path, batch: int | str = "n", metadata: dict[str, str] | None = None) -> Path:
+    """logits [batch, 3] = mean red, green and blue of pixels [batch, 3, 4, 4]."""
+    node = helper.make_node("ReduceMean", ["pixels"], ["logits"], axes=[2, 3], keepdims=0)
+    inputs = [info("pixels", TensorProto.FLOAT, [batch, 3, 4, 4])]
+    path = save(folder / "colours.onnx", [node], inputs, [info("logits", TensorProto.FLOAT, [batch, 3])])
+    if metadata:
+        model = onnx.load(path)
+        helper.set_model_props(model, metadata)
+        onnx.save(model, path)
+    return path
+
+
+def finder(folder: Path, rows: NDArray[Any]) -> Path:
+    """found [n, boxes, numbers]: the same `rows` [boxes, numbers] in every picture of 8 x 8 pixels."""
+    nodes = [
+        helper.make_node("ReduceMean", ["pixels"], ["mean"], axes=[2, 3], keepdims=0),
+        helper.make_node("ReduceMean", ["mean"], ["grey"], axes=[1], keepdims=1),
+        helper.make_node("Mul", ["grey", "zero"], ["nothing"]),
+        helper.make_node("Unsqueeze", ["nothing", "last"], ["lifted"]),
+        helper.make_node("Add", ["lifted", "rows"], ["found"]),
+    ]
+    constants: dict[str, NDArray[Any]] = {
+        "zero": np.zeros(1, np.float32),
+        "last": np.array([2], np.int64),
+        "rows": rows[None].astype(np.float32),
+    }
+    return save(
+        folder / "finder.onnx",
+        nodes,
+        [info("pixels", TensorProto.FLOAT, ["n", 3, 8, 8])],
+        [info("found", TensorProto.FLOAT, ["n", *rows.shape])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+
+
+def lookup(folder: Path, table: NDArray[Any]) -> Path:
+    """y = table[x], any number of rows; an index that the table does not have is refused."""
+    node = helper.make_node("Gather", ["table", "x"], ["y"])
+    inputs = [info("x", TensorProto.INT64, ["n", 1])]
+    outputs = [info("y", TensorProto.FLOAT, ["n", 1])]
+    return save(folder / "lookup.onnx", [node], inputs, outputs, [numpy_helper.from_array(table, "table")])
+
+
+def centred(folder: Path) -> Path:
+    """y = x - mean over all rows: what one row gets depends on the others."""
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["mean"], axes=[0], keepdims=1),
+        helper.make_node("Sub", ["x", "mean"], ["y"]),
+    ]
+    return save(
+        folder / "centred.onnx",
+        nodes,
+        [info("x", TensorProto.FLOAT, ["n", 4])],
+        [info("y", TensorProto.FLOAT, ["n", 4])],
+    )
+
+
+def summed(folder: Path) -> Path:
+    """y = the sum of all rows: one row out, however many come in."""
+    node = helper.make_node("ReduceSum", ["x", "axes"], ["y"], keepdims=1)
+    axes = numpy_helper.from_array(np.array([0], np.int64), "axes")
+    inputs, outputs = [info("x", TensorProto.FLOAT, ["n", 4])], [info("y", TensorProto.FLOAT, ["m", 4])]
+    return save(folder / "summed.onnx", [node], inputs, outputs, [axes])
+
+
+def dense(folder: Path, width: int = 2048, layers: int = 4) -> Path:
+    """Layers so wide that reading their weights is what takes the time: many rows take little longer than one."""
+    random = np.random.default_rng(7)
+    weights = {f"w{layer}": random.standard_normal((width, width), np.float32) / width for layer in range(layers)}
+    nodes = [helper.make_node("MatMul", [f"h{layer}", f"w{layer}"], [f"h{layer + 1}"]) for layer in range(layers)]
+    nodes = [helper.make_node("Identity", ["x"], ["h0"]), *nodes, helper.make_node("Identity", [f"h{layers}"], ["y"])]
+    return save(
+        folder / "dense.onnx",
+        nodes,
+        [info("x", TensorProto.FLOAT, ["n", width])],
+        [info("y", TensorProto.FLOAT, ["n", width])],
+        [numpy_helper.from_array(weight, name) for name, weight in weights.items()],
+    )

@@ -1,9 +1,12 @@
 """The examples, applied as their README says."""
 
 import json
+import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from examples import fetch, push_oci, vad_client
+from examples import fetch, ocr_client, push_oci, vad_client
 from tests.cluster.cluster import users_kubeconfig
 from tests.stage import parts
 from tests.stage.product import Product
@@ -30,7 +33,7 @@ def cloud_help(product: Product) -> None:
 
 def second_model(product: Product) -> dict[str, list[tuple[float, float]]]:
     """silero-vad out of its wheel, into a registry, onto every device; recording -> seconds where somebody speaks."""
-    fill_registry(product)
+    fill_registry(product, {"silero_vad.onnx": "silero-vad:6.2.3"})
     apply(product, "04-second-model")
     product.kubectl.wait_ready("edgedeployment", "silero-vad", 120)
     with product.kubectl.forward("svc/silero-vad", 8000) as address:
@@ -43,12 +46,41 @@ def second_model(product: Product) -> dict[str, list[tuple[float, float]]]:
         }
 
 
-def fill_registry(product: Product) -> None:
-    """An OCI registry in the cluster, and silero-vad in it."""
+def pipeline(product: Product) -> ocr_client.Page:
+    """Three OCR models and their pipeline on every device; the scanned page as it was read (06-pipeline)."""
+    fill_registry(
+        product,
+        {
+            "ocr_detect.onnx": "ocr-detect:4.0.0",
+            "ocr_orient.onnx": "ocr-orient:2.0.0",
+            "ocr_read.onnx": "ocr-read:4.0.0",
+        },
+    )
+    apply(product, "06-pipeline")
+    product.kubectl.wait_ready("edgedeployment", "ocr", 180)
+    with product.kubectl.forward("svc/ocr", 8000) as address, ocr_client.connect(address) as server:
+        return ocr_client.read(server, fetch.fetch("page.png").read_bytes())
+
+
+def pictures(product: Product) -> dict[str, list[Any]]:
+    """What a device says to the picture of a seven, as curl would ask (07-pictures): {output: data}."""
+    apply(product, "07-pictures")
+    product.kubectl.wait_ready("edgedeployment", "digit-pictures", 120)
+    seven = (EXAMPLES / "07-pictures" / "seven.png").read_bytes()
+    with product.kubectl.forward("svc/digit-pictures", 8000) as address:
+        url = f"http://{address.split('://')[-1]}/v2/models/digit-pictures/infer"
+        request = urllib.request.Request(url, data=seven, headers={"Inference-Header-Content-Length": "0"})
+        with urllib.request.urlopen(request, timeout=10) as reply:
+            return {output["name"]: output["data"] for output in json.load(reply)["outputs"]}
+
+
+def fill_registry(product: Product, files: Mapping[str, str]) -> None:
+    """An OCI registry in the cluster, and these files of examples/fetch.py in it: {file: name and tag}."""
     with_images(product, (Path(__file__).parent / "registry.yaml").read_text())
     product.kubectl("rollout", "status", "deployment/registry", "--timeout=120s")
     with product.kubectl.forward("svc/registry", 5000) as address:
-        push_oci.push(fetch.fetch("silero_vad.onnx"), f"{address}/models/silero-vad:6.2.3", plain_http=True)
+        for file, name in files.items():
+            push_oci.push(fetch.fetch(file), f"{address}/models/{name}", plain_http=True)
 
 
 def followed(product: Product, deployment: str = "digits") -> bool:

@@ -29,7 +29,7 @@ def node(name: str = "pi-1", *profiles: str, ready: str = "True", **labels: str)
 
 def pod(name: str = "a", ready: bool = True, on: str = "pi-1", profile: str = CPU, **more: Any) -> Body:
     """Of the deployment; more: into its metadata."""
-    body = bodies.pod(name, conditions=[{"type": "Ready", "status": str(ready)}])
+    body = bodies.pod(name, conditions=[{"type": "ContainersReady", "status": str(ready)}])
     meta = {**body["metadata"], "labels": {**body["metadata"]["labels"], PROFILE_LABEL: profile}, **more}
     return {**body, "metadata": meta, "spec": {"nodeName": on}}
 
@@ -76,16 +76,23 @@ class World:
         return rows(deployment, self.nodes, self.pods)
 
 
-def row(state: str = "Serving", why: str = ALONE, node: str = "pi-1", build: str = "digits/int8") -> Row:
-    return Row(node, CPU, build, state, why)
+def row(
+    state: str = "Serving", why: str = ALONE, node: str = "pi-1", build: str = "digits/int8", measured: str = "-"
+) -> Row:
+    return Row(node, CPU, build, measured, state, why)
 
 
 def nothing(why: str, node: str = "pi-1") -> Row:
-    return Row(node, "-", "-", "-", why)
+    return Row(node, "-", "-", "-", "-", why)
 
 
 def unplaced(reason: str, node: str = "pi-1") -> tuple[dict[str, str], ...]:
     return ({"node": node, "reason": reason},)
+
+
+def measurement(latency: str, throughput: str, variant: str = "int8", sha256: str = "0" * 12) -> dict[str, Any]:
+    figures = {"latency": latency, "fastest": latency, "throughput": throughput, "devices": 3}
+    return {"model": "digits", "variant": variant, "sha256": sha256, **figures}
 
 
 KEPT = "NoBuildInTarget: generic-arm64: no build; keeps serving digits-1"
@@ -116,6 +123,20 @@ CASES: dict[str, tuple[World, list[Row]]] = {
         World(nodes=(node(ready="Unknown"),), pods=(pod(),)),
         [row("Offline")],
     ),
+    "a build that devices have measured says how fast it is": (
+        World(
+            pods=(pod(),),
+            profiles=({**CHOSEN, "measured": [measurement("9ms", "100", "fp32"), measurement("2.4ms", "410")]},),
+        ),
+        [row(measured="2.4ms, 410/s")],
+    ),
+    "of two files of one name the target's is told": (
+        World(
+            pods=(pod(),),
+            profiles=({**CHOSEN, "measured": [measurement("2ms", "500"), measurement("3ms", "300", sha256="1" * 12)]},),
+        ),
+        [row(measured="2ms, 500/s")],
+    ),
     "a node for which nothing fits has its reason": (
         World(unplaced=unplaced(f"NoFittingBuild: {CPU}: {NO_BUILD}")),
         [nothing(f"NoFittingBuild: {CPU}: {NO_BUILD}")],
@@ -141,7 +162,7 @@ CASES: dict[str, tuple[World, list[Row]]] = {
                 {**CHOSEN, "name": "raspberry-pi-4"},
             ),
         ),
-        [Row("pi-1", "raspberry-pi-4", "digits/int8", "Serving", f"best fitting of {CPU}, raspberry-pi-4")],
+        [Row("pi-1", "raspberry-pi-4", "digits/int8", "-", "Serving", f"best fitting of {CPU}, raspberry-pi-4")],
     ),
     "what another node's class lacks is not told here": (
         World(pods=(pod(),), profiles=({"name": CORAL, "nodes": 0, "reason": NO_BUILD}, CHOSEN)),

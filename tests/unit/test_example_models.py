@@ -28,7 +28,11 @@ KINDS = {"EdgeModel": EdgeModel, "EdgeDeployment": EdgeDeployment}
 
 def manifests(kind: str) -> list[Any]:
     """Every example manifest of a kind, named by its folder."""
-    documents = ((path, yaml.safe_load(path.read_text())) for path in sorted(train.EXAMPLES.glob("0*/edge*.yaml")))
+    documents = (
+        (path, document)
+        for path in sorted(train.EXAMPLES.glob("0*/edge*.yaml"))
+        for document in yaml.safe_load_all(path.read_text())
+    )
     return [pytest.param(document, id=path.parent.name) for path, document in documents if document["kind"] == kind]
 
 

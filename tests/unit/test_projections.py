@@ -82,9 +82,10 @@ def test_a_workload_says_what_its_pods_were_made_for(written: str | None, memory
     body = bodies.daemon_set()
     body["metadata"]["annotations"] = {MEMORY_ANNOTATION: written} if written else {}
     volumes = [
-        {"name": "b", "secret": {"secretName": "b"}},
+        {"name": "secret-1f", "secret": {"secretName": "b"}},
         {"name": "tmp", "emptyDir": {}},
-        {"name": "a", "secret": {"secretName": "a"}},
+        {"name": "secret-2e", "secret": {"secretName": "a"}},
+        {"name": "access-tokens", "secret": {"secretName": "clients"}},
     ]
     body["spec"]["template"] = {"spec": {"containers": [{"image": "runtime:1"}], "volumes": volumes}}
     workload = project(body).value

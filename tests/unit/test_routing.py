@@ -66,7 +66,7 @@ EVENTS: dict[str, tuple[Event, Iterable[Key], Iterable[Key]]] = {
     ),
     "the heartbeat of a node": (lambda r: r.seen(bodies.node(version=2)), [], []),
     "a pod that is ready": (
-        lambda r: r.seen(bodies.pod(version=2, conditions=[{"type": "Ready", "status": "True"}])),
+        lambda r: r.seen(bodies.pod(version=2, conditions=[{"type": "ContainersReady", "status": "True"}])),
         [DIGITS],
         [],
     ),

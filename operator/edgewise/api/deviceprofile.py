@@ -72,16 +72,19 @@ class ProfileRuntime(Model):
     image: Image = ""
     """Runtime image; empty: the operator's default for this engine and platform."""
     providers: Annotated[list[Word], atomic(8)] = Field(default_factory=list)
-    """Execution providers or devices in order of liking; the runtime reports which one it really got."""
+    """In order of liking: ONNX Runtime's execution providers; OpenVINO's devices (GPU, NPU, CPU); for LiteRT EdgeTPU,
+    CPU or the path of a delegate library in the image. The runtime reports which one it really got."""
     options: Annotated[dict[Word, Word], Field(max_length=32)] = Field(default_factory=dict)
-    """Options of the first provider, as the engine names them."""
+    """Options of the first provider, as the engine names them; for ONNX Runtime also `trt_*`, `session.*` and
+    `<provider>.<option>`; for LiteRT also `session.tensors: FP32`, which shows quantised tensors as real numbers."""
     require_accelerator: bool = False
-    """true: falling back to the CPU is a failure; false: it is reported (unplugged Coral, missing driver)."""
+    """What happens where the accelerator is missing, or goes away while it serves (unplugged Coral, failed driver).
+    false: the CPU serves, and the status says so; true: the model does not load, and requests are refused meanwhile."""
     exclusive: bool = False
     """true (Edge TPU): one runtime pod per node may hold the accelerator. Not acted on in v0.1."""
     platform: Word = ""
-    """Picks the image where one engine needs several (jetpack-6, jetpack-7, coral). Empty: cpu, or openvino for
-    OpenVINO."""
+    """Picks the image where one engine needs several (jetpack-6, jetpack-7, coral). Empty: cpu, openvino for
+    OpenVINO, coral for LiteRT."""
 
 
 class BuildKind(Model):
@@ -95,7 +98,7 @@ class ProfileLimits(Model):
     """What a model may ask of one such device."""
 
     max_batch_size: Annotated[int, Field(ge=1, le=4096)] | None = None
-    """Largest batch worth sending at once."""
+    """Rows that requests may share a run for, at most; devices measure how many of them pay. Absent: 32."""
     model_memory: Quantity | None = None
     """Memory that models may use on one device; a variant whose `memory` is above it does not fit."""
     accelerator_memory: Quantity | None = None

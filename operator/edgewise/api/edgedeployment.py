@@ -7,20 +7,22 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from edgewise.api.access import Auth, RateLimit
 from edgewise.api.base import (
     Count,
+    Decimal,
     DnsLabel,
     Duration,
     Fraction,
     Image,
     Labels,
     Metadata,
+    Milliseconds,
     Model,
     Path,
     Quantity,
     ResourceRequirements,
     Rule,
-    SecretKeyRef,
     Status,
     Text,
     Timestamp,
@@ -28,10 +30,18 @@ from edgewise.api.base import (
     Word,
     atomic,
     list_map,
+    pattern,
     set_of,
 )
 from edgewise.api.deviceprofile import Precision
 from edgewise.api.escalation import Escalation
+from edgewise.api.pipeline import (
+    FOLLOWS_EARLIER_STEPS,
+    Pipeline,
+    follows_earlier_steps,
+    names_are_unique,
+    nothing_follows_a_tracker,
+)
 from edgewise.api.rollout import Rollout
 
 
@@ -39,17 +49,6 @@ class ModelRef(Model):
     """An EdgeModel in the same namespace."""
 
     name: DnsLabel
-
-
-class PipelineStep(Model):
-    """One step of a chain of models. Not acted on in v0.1."""
-
-    name: DnsLabel
-    model: DnsLabel
-    source: Annotated[Word, Field(alias="from")] = ""
-    """Step (or `request`) whose output this step reads."""
-    crop: Word = ""
-    when: Word = ""
 
 
 class Placement(Model):
@@ -73,7 +72,8 @@ class Requirements(Model):
     min_accuracy: Fraction | None = None
     """Builds that state a lower accuracy, or none, do not fit."""
     max_latency: Duration | None = None
-    """Not acted on in v0.1: latency is measured on the device from v0.2."""
+    """Longest median time of a single request in the engine. Builds that a profile's devices measured to be slower do
+    not fit it; a build that none has measured yet does, and devices choose their threads by this."""
     precisions: Annotated[list[Precision], set_of(4)] = Field(default_factory=list)
     """Only these precisions; empty: any."""
 
@@ -88,20 +88,15 @@ class Cache(Model):
     limit: Quantity = "1Gi"
 
 
-class Auth(Model):
-    """Who may ask. v0.1 refuses to serve with it, rather than serve openly."""
-
-    token_secret_ref: SecretKeyRef | None = None
-    client_ca_secret_ref: Annotated[SecretKeyRef | None, Field(alias="clientCASecretRef")] = None
-
-
 class Serving(Model):
     """How a device serves."""
 
     batching: Literal["Auto", "Off"] = "Auto"
-    """Not acted on in v0.1: every request runs by itself."""
+    """Auto: requests that wait for the same model share a run, where the device measured that this pays; a request that
+    fails fails alone. Off: every request runs by itself."""
     max_queue: Annotated[int, Field(ge=1, le=10_000)] = 64
-    """Requests that may wait on one device; the next one gets 503 at once, or help from an escalation target."""
+    """Requests that may wait on one device; the next one gets 429 at once, or help from an escalation target. When more
+    comes than the device can answer, fewer wait: nobody is served late because of it."""
     resources: ResourceRequirements | None = None
     """Of the runtime container. Default: requests from the models' memory."""
     traffic_distribution: Literal["PreferClose", "PreferSameZone", "PreferSameNode"] | None = None
@@ -113,6 +108,9 @@ class Serving(Model):
     """Beside: the new model is loaded and warmed next to the old one, nothing is lost. InPlace is not acted on in
     v0.1."""
     auth: Auth | None = None
+    """Who may ask. Absent: whoever reaches the port, which with hostPort is the whole LAN."""
+    rate_limit: RateLimit | None = None
+    """How often one client may ask; a model can be copied by asking it often enough. Absent: as often as it likes."""
     image: Image = ""
     """Runtime image for every profile of this deployment; must match a prefix the operator allows. Empty: the
     profile's."""
@@ -130,8 +128,8 @@ class EdgeDeploymentSpec(Model):
 
     models: Annotated[list[ModelRef], list_map("name", limit=8), Field(min_length=1)]
     """EdgeModels in the same namespace, served side by side in one pod."""
-    pipeline: Annotated[list[PipelineStep], atomic(16)] = Field(default_factory=list)
-    """Chains of those models, served as one more model. Not acted on in v0.1."""
+    pipeline: Pipeline = Field(default_factory=list)
+    """A chain of those models, served as one more model that bears this deployment's name."""
     release: Word = ""
     """Pins a known release (see status.release); empty follows the models."""
     placement: Placement = Placement()
@@ -140,6 +138,29 @@ class EdgeDeploymentSpec(Model):
     escalation: Escalation | None = None
     rollout: Rollout = Rollout()
     reporting: Reporting = Reporting()
+
+    rules = (
+        Rule(
+            "pipeline[].name must be unique",
+            "self.pipeline.all(s, self.pipeline.exists_one(o, o.name == s.name))",
+            lambda self: names_are_unique(self.pipeline),
+        ),
+        Rule(
+            "pipeline[].model must be one of spec.models",
+            "self.pipeline.all(s, !has(s.model) || self.models.exists(m, m.name == s.model))",
+            lambda self: {step.model for step in self.pipeline if step.model} <= {model.name for model in self.models},
+        ),
+        Rule(
+            "pipeline[].from must not be a step that tracks",
+            "self.pipeline.all(s, !self.pipeline.exists(o, has(o.track) && o.name == s.from))",
+            lambda self: nothing_follows_a_tracker(self.pipeline),
+        ),
+        Rule(
+            "pipeline[].from must be request or an earlier step",
+            FOLLOWS_EARLIER_STEPS,
+            lambda self: follows_earlier_steps(self.pipeline),
+        ),
+    )
 
 
 class ReleaseStatus(Model):
@@ -168,6 +189,23 @@ class NodeCounts(Model):
     """Nodes of a matching profile for which nothing fits."""
 
 
+class Measurement(Model):
+    """How fast a build is on a profile's devices: the median of what they measured when they first loaded it."""
+
+    model: DnsLabel
+    variant: DnsLabel
+    sha256: Annotated[str, pattern(r"^[a-f0-9]{12}$", 12)]
+    """The first digits of its file's."""
+    latency: Milliseconds
+    """Of a single request in the engine, nothing else running, as devices serve it."""
+    fastest: Milliseconds
+    """The same with the threads that answer soonest: what requirements.maxLatency is compared with."""
+    throughput: Decimal
+    """Requests a second, with as many at the same time as the device takes."""
+    devices: Count
+    """That measured it."""
+
+
 class ProfileStatus(Model):
     """One DeviceProfile of this deployment: the build chosen, or why there is none."""
 
@@ -178,6 +216,8 @@ class ProfileStatus(Model):
     nodes: Count = 0
     ready: Count = 0
     reason: Text = ""
+    measured: Annotated[list[Measurement], list_map("model", "variant", "sha256", limit=64)] | None = None
+    """Builds of the present releases that devices of this profile have measured, whether they run them now or not."""
 
 
 class Unplaced(Model):
@@ -236,5 +276,10 @@ class EdgeDeployment(Model):
             "metadata.name must start with a letter, have no dot and at most 52 characters: Services bear it",
             "self.metadata.name.size() <= 52 && self.metadata.name.matches('^[a-z][-a-z0-9]*$')",
             lambda self: re.fullmatch("[a-z][-a-z0-9]{0,51}", self.metadata.name) is not None,
+        ),
+        Rule(
+            "a pipeline is served under metadata.name, so none of spec.models may have that name",
+            "self.spec.pipeline.size() == 0 || !self.spec.models.exists(m, m.name == self.metadata.name)",
+            lambda self: not self.spec.pipeline or self.metadata.name not in {m.name for m in self.spec.models},
         ),
     )

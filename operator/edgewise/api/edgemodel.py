@@ -29,21 +29,10 @@ from edgewise.api.base import (
     list_map,
 )
 from edgewise.api.deviceprofile import Format, Precision
+from edgewise.api.processing import Processing
 
 Task = Literal["Classification", "Detection", "Segmentation", "Regression", "Anomaly", "Embedding", "Other"]
 Method = Literal["SoftmaxMax", "Margin", "Entropy", "Score", "None"]
-Step = Literal[
-    "DecodeImage",
-    "Resize",
-    "CentreCrop",
-    "Normalise",
-    "ToTensor",
-    "Softmax",
-    "TopK",
-    "NonMaximumSuppression",
-    "TextBoxes",
-    "DecodeText",
-]
 
 
 class Confidence(Model):
@@ -63,22 +52,6 @@ class Confidence(Model):
             lambda self: any(digit in "123456789" for digit in self.temperature),
         ),
     )
-
-
-class ProcessingStep(Model):
-    """One named step from the closed list."""
-
-    step: Step
-    options: Annotated[dict[Word, Word], Field(max_length=16)] = Field(default_factory=dict)
-
-
-class Processing(Model):
-    """Steps before and after the model. Not acted on in v0.1: tensors in, tensors out."""
-
-    pre: Annotated[list[ProcessingStep], atomic(16)] = Field(default_factory=list)
-    post: Annotated[list[ProcessingStep], atomic(16)] = Field(default_factory=list)
-    labels: Annotated[list[Word], atomic(2048)] = Field(default_factory=list)
-    """Class names in order of the output."""
 
 
 class SelfTest(Model):
@@ -133,6 +106,7 @@ class Variant(Model):
 
     name: DnsLabel
     format: Format
+    """ONNX (one file); TFLite; EdgeTPU (a .tflite compiled for it); OpenVINOIR (a zip of the .xml and the .bin)."""
     precision: Precision
     source: Source
     memory: Quantity = "64Mi"

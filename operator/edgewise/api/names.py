@@ -78,6 +78,8 @@ class Reason:
     LOAD_FAILED = "LoadFailed"
     DISK_FULL = "DiskFull"
     ACCELERATOR_MISSING = "AcceleratorMissing"
+    ACCELERATOR_LOST = "AcceleratorLost"  # it went away while it served; the state says whether the CPU took over
+    ACCESS_NOT_READY = "AccessNotReady"  # tokens or certificates of serving.auth are missing: nobody is admitted
     # Nodes that hold no pod
     NO_BUILD_IN_TARGET = "NoBuildInTarget"
     DEVICE_BUSY = "DeviceBusy"

@@ -38,6 +38,27 @@ def seconds(text: str) -> float:
     return sum(int(number) * _SECONDS[unit] for number, unit in parts)
 
 
+def milliseconds(text: str) -> float:
+    """A measured time as seconds: `2.4ms` -> 0.0024."""
+    return float(text.removesuffix("ms")) / 1000
+
+
+def in_milliseconds(time: float) -> str:
+    """Seconds for people, to three digits: 0.0024 -> `2.4ms`."""
+    return f"{three_digits(time * 1000)}ms"
+
+
+def three_digits(number: float) -> str:
+    """No more than a measurement is good for, and never an exponent: 1234.5 -> `1235`, 0.01234 -> `0.0123`."""
+    text = f"{number:.0f}" if number >= 100 else f"{number:.{max(0, 2 - _magnitude(number))}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _magnitude(number: float) -> int:
+    """Power of ten of the first digit; at least -4: six decimals are enough for anything."""
+    return max(-4, int(f"{number:e}".partition("e")[2])) if number else 0
+
+
 def binary(size: float) -> str:
     """A number of bytes for people: 41943040 -> `40Mi`, 1610612736 -> `1.5Gi`."""
     unit = ""

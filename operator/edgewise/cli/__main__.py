@@ -42,10 +42,10 @@ def _show(answer: Answer) -> None:
     if now.release is not None:
         console.print(f"release  stable {now.release.stable or '-'}, target {now.release.target}")
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("NODE", "PROFILE", "BUILD", "STATE", "WHY"):
+    for column in ("NODE", "PROFILE", "BUILD", "MEASURED", "STATE", "WHY"):
         table.add_column(column, overflow="fold")
     for row in answer.fleet:
-        table.add_row(*map(Text, (row.node, row.profile, row.build, row.state, row.why)))
+        table.add_row(*map(Text, (row.node, row.profile, row.build, row.measured, row.state, row.why)))
     console.print(table)
     if more := _untold(now):
         console.print(f"and {more} more that nothing fits; the first {len(now.unplaced or ())} are shown")

@@ -22,6 +22,8 @@ class Row:
     node: str
     profile: str
     build: str
+    measured: str
+    """Latency and throughput of the build on such devices; `-` where nobody knows."""
     state: str
     """Serving, Starting, Offline, or `-` where nothing is placed."""
     why: str
@@ -52,10 +54,19 @@ def _by_node(pods: Iterable[Pod]) -> dict[str, Pod]:
 
 def _row(node: Node, pod: Pod | None, profiles: Mapping[str, ProfileStatus], unplaced: str) -> Row:
     if pod is None:
-        return Row(node.name, "-", "-", "-", unplaced)
+        return Row(node.name, "-", "-", "-", "-", unplaced)
     chosen = profiles.get(pod.profile)
     build = (chosen.variant if chosen else None) or "-"
-    return Row(node.name, pod.profile, build, _state(node, pod), unplaced or _why(node, pod, profiles))
+    why = unplaced or _why(node, pod, profiles)
+    return Row(node.name, pod.profile, build, _measured(chosen), _state(node, pod), why)
+
+
+def _measured(chosen: ProfileStatus | None) -> str:
+    """Of the chosen builds, in their order; the target release's come first where two releases name one alike."""
+    if chosen is None or not chosen.variant:
+        return "-"
+    records = {f"{m.model}/{m.variant}": f"{m.latency}, {m.throughput}/s" for m in reversed(chosen.measured or ())}
+    return "; ".join(records.get(build, "-") for build in chosen.variant.split(", "))
 
 
 def _state(node: Node, pod: Pod) -> str:

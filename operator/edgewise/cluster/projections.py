@@ -29,6 +29,7 @@ from edgewise.cluster.pods import condition, pod
 from edgewise.cluster.resources import reference
 from edgewise.contract.plan import PLAN_KEY
 from edgewise.contract.plan import Plan as DevicePlan
+from edgewise.core.children.pods import secrets_of
 from edgewise.core.observed import Node, ObjectRef, Snapshot, Workload
 
 Body = Mapping[str, Any]
@@ -150,14 +151,13 @@ def _pod(body: Body) -> Record:
 def _workload(body: Body) -> Record:
     meta, pod = body["metadata"], body.get("spec", {}).get("template", {}).get("spec", {})
     annotations = meta.get("annotations") or {}
-    secrets = [volume["secret"].get("secretName", "") for volume in pod.get("volumes") or () if "secret" in volume]
     workload = Workload(
         ref=reference(body),
         profile=(meta.get("labels") or {}).get(PROFILE_LABEL, ""),
         template=annotations.get(TEMPLATE_ANNOTATION, ""),
         image=(pod.get("containers") or [{}])[0].get("image", ""),
         memory=_whole(annotations.get(MEMORY_ANNOTATION)),
-        secrets=tuple(sorted(secrets)),
+        secrets=secrets_of(pod),
     )
     # The generation moves with the spec alone: the status of a rollout on 400 nodes is no change for us.
     owned = {key: value for key, value in annotations.items() if GROUP in key}

@@ -11,10 +11,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from edgewise.api.access import RateLimit
 from edgewise.api.base import Model
 from edgewise.api.deviceprofile import Engine, Format, Precision
 from edgewise.api.edgemodel import Confidence, Source, Task
 from edgewise.api.escalation import Budget, EscalationWhen
+from edgewise.api.pipeline import PipelineStep
+from edgewise.api.processing import Processing
 
 PLAN_KEY = "plan.json"  # of the ConfigMap, and the file's name below PLAN_FOLDER
 PLAN_FOLDER = "/etc/edgewise/plan"
@@ -49,6 +52,7 @@ class ReleaseModel(Model):
     version: str
     task: Task
     confidence: Confidence | None = None
+    processing: Processing | None = None
     builds: list[Build]
 
 
@@ -57,6 +61,8 @@ class PlanRelease(Model):
 
     name: str
     models: list[ReleaseModel]
+    pipeline: list[PipelineStep] = Field(default_factory=list)
+    """Of those models; served under the deployment's name."""
 
 
 class ProfilePlan(Model):
@@ -66,6 +72,8 @@ class ProfilePlan(Model):
     providers: list[str] = Field(default_factory=list)
     options: dict[str, str] = Field(default_factory=dict)
     require_accelerator: bool = False
+    max_batch_size: int | None = None
+    """Rows worth computing at once; absent: the device finds out."""
     variants: dict[str, dict[str, str]]
     """{release: {model: variant}}. Of an absent release no build fits here: the device keeps what it serves."""
 
@@ -100,10 +108,15 @@ class PlanServing(Model):
     """How the data plane behaves."""
 
     max_queue: int = 64
+    batching: Literal["Auto", "Off"] = "Auto"
+    max_latency: float | None = None
+    """Seconds a model should take at most for one request: devices choose their threads by it. Absent: none asked."""
     cache_limit: int = 2**30
     """Bytes of model files kept on the node."""
     bandwidth: int | None = None
     """Bytes a second for downloads; absent: no cap."""
+    rate_limit: RateLimit | None = None
+    """Of each client; what clients must show to be admitted comes with the pod, where no plan can loosen it."""
 
 
 class PlanReporting(Model):

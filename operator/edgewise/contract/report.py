@@ -14,6 +14,7 @@ from edgewise.api.base import Model
 from edgewise.contract.plan import DeploymentRef, Plan
 
 State = Literal["Pending", "Downloading", "Loading", "Ready", "Failed"]
+Demand = Literal["Token", "Certificate", "ClientCertificate"]
 
 
 class ModelReport(Model):
@@ -24,12 +25,29 @@ class ModelReport(Model):
     variant: str
     state: State
     reason: str = ""
-    """From names.Reason: why the state is Failed, or what a download waits for (SourceUnreachable, DiskFull)."""
+    """From names.Reason: why the state is Failed, what a download waits for (SourceUnreachable, DiskFull), or that a
+    Ready model has left its accelerator (AcceleratorLost)."""
     message: str = ""
     provider: str = ""
-    """Execution provider or delegate the engine really got; empty until loaded."""
+    """Execution provider, delegate or device that computes now; empty until loaded, and where a model refuses requests
+    because its accelerator is gone."""
+    latency: float | None = None
+    """Seconds of a single request in the engine, nothing else running: the median measured on this device. Absent until
+    it serves, and where the model's inputs have no fixed size."""
+    fastest: float | None = None
+    """The same with the threads that answer soonest; devices choose those only where plan.serving.maxLatency asks."""
+    throughput: float | None = None
+    """Requests a second in the engine, with as many at the same time as this device takes."""
     downloaded: int = 0
     """Bytes in the cache so far."""
+
+
+class AccessReport(Model):
+    """What clients must show. A device says it of itself: an image that knows nothing of serving.auth would be open."""
+
+    demands: list[Demand]
+    problem: str = ""
+    """Why clients are not admitted, or not all of them; empty: they are."""
 
 
 class Counters(Model):
@@ -61,6 +79,8 @@ class Report(Model):
     """Release this device is going to, or serves."""
     models: list[ModelReport] = Field(default_factory=list)
     """Of `release`."""
+    access: AccessReport | None = None
+    """Absent: anybody may ask."""
     counters: dict[str, Counters] = Field(default_factory=dict)
     runtime_version: str = ""
 

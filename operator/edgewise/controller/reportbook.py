@@ -37,6 +37,9 @@ class ReportBook:
 
 def _news(received: ReceivedReport) -> Hashable:
     report = received.report
-    models = tuple((m.name, m.version, m.variant, m.state, m.reason, m.message, m.provider) for m in report.models)
+    models = tuple(
+        (m.name, m.version, m.variant, m.state, m.reason, m.message, m.provider, m.latency, m.fastest)
+        for m in report.models
+    )
     said = (report.deployment.uid, report.profile, report.sequence, report.serving, report.release, models)
     return (*said, received.node_unready)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edgewise.api.deviceprofile import DeviceProfile, Engine, Format, NodeRequirement
 from edgewise.api.edgedeployment import Requirements
 from edgewise.api.edgemodel import EdgeModelSpec, Variant
-from edgewise.api.units import binary, quantity
+from edgewise.api.units import binary, in_milliseconds, quantity, seconds
 
 FORMATS: Mapping[Engine, frozenset[Format]] = {
     "ONNXRuntime": frozenset({"ONNX"}),
@@ -63,12 +63,26 @@ class Fit:
         return sum(int(quantity(variant.memory)) for variant in self.variants.values())
 
 
-def fit(profile: DeviceProfile, models: Mapping[str, EdgeModelSpec], requirements: Requirements) -> Fit:
+LatencyOf = Callable[[str], float | None]
+"""sha256 of a build's file -> seconds that such devices take for a request at best; None: nobody has measured it."""
+
+
+def fit(
+    profile: DeviceProfile,
+    models: Mapping[str, EdgeModelSpec],
+    requirements: Requirements,
+    latency_of: LatencyOf = lambda _: None,
+) -> Fit:
     """For each model the profile's first liked build that meets the requirements; all together within its memory."""
     chosen: dict[str, Variant] = {}
     reasons: list[str] = []
     for name, model in models.items():
-        variant, why = _choose(profile, model, requirements)
+        refused = {
+            variant.name: _refusal(profile, variant, requirements)
+            or _too_slow(latency_of(variant.source.sha256), requirements)
+            for variant in model.variants
+        }
+        variant, why = _choose(profile, model, refused)
         if variant is None:
             reasons += [f"{name}/{reason}" for reason in why]
         else:
@@ -83,9 +97,8 @@ def fit(profile: DeviceProfile, models: Mapping[str, EdgeModelSpec], requirement
 
 
 def _choose(
-    profile: DeviceProfile, model: EdgeModelSpec, requirements: Requirements
+    profile: DeviceProfile, model: EdgeModelSpec, refused: Mapping[str, str]
 ) -> tuple[Variant | None, list[str]]:
-    refused = {variant.name: _refusal(profile, variant, requirements) for variant in model.variants}
     for liked in profile.spec.variants:
         for variant in model.variants:
             if (variant.format, variant.precision) == (liked.format, liked.precision) and not refused[variant.name]:
@@ -110,3 +123,9 @@ def _refusal(profile: DeviceProfile, variant: Variant, requirements: Requirement
     if limit is not None and quantity(variant.memory) > quantity(limit):
         return f"needs {variant.memory} of memory, such a device gives models {limit}"
     return ""
+
+
+def _too_slow(latency: float | None, requirements: Requirements) -> str:
+    if requirements.max_latency is None or latency is None or latency <= seconds(requirements.max_latency):
+        return ""
+    return f"takes {in_milliseconds(latency)} on such devices, requirements.maxLatency is {requirements.max_latency}"

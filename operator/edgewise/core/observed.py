@@ -71,7 +71,7 @@ class Workload:
     memory: int = 0
     """Bytes of models its pods were made for (annotation); 0: unknown, or stated by a person."""
     secrets: tuple[str, ...] = ()
-    """Names of the Secrets its pods mount, sorted."""
+    """Names of the Secrets its pods mount for model sources, sorted."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from edgewise.api.names import Reason
 from edgewise.contract.report import Report
+from edgewise.core.children import access
 from edgewise.core.observed import ObservedDeployment, Pod
 
 State = Literal["offline", "starting", "waiting", "working", "failed", "updated"]
@@ -109,6 +110,8 @@ def _on_node(observed: ObservedDeployment, name: str, profile: str, pod: Pod | N
 def _of(observed: ObservedDeployment, name: str, pod: Pod, goal: Goal) -> NodeProgress:
     received = observed.reports.get(pod.name)
     if received is not None:
+        if open_to := _open(observed, received.report):
+            return NodeProgress(name, pod.profile, "working", pod.ready, Reason.ACCESS_NOT_READY, open_to)
         return _reported(name, pod, received.report, goal.release)
     if pod.ready and goal.settled:
         return NodeProgress(name, pod.profile, "updated", ready=True)
@@ -119,7 +122,8 @@ def _reported(name: str, pod: Pod, report: Report, target: str) -> NodeProgress:
     provider = next((model.provider for model in report.models if model.provider), "")
     if report.serving == target:
         state: State = "updated" if pod.ready else "starting"
-        return NodeProgress(name, pod.profile, state, pod.ready, message=pod.problem, provider=provider)
+        reason, message = _complaint(report) or ("", pod.problem)
+        return NodeProgress(name, pod.profile, state, pod.ready, reason, message, provider)
     if report.release != target:
         return NodeProgress(name, pod.profile, "working", pod.ready, message=pod.problem)
     failed = next((model for model in report.models if model.state == "Failed"), None)
@@ -130,3 +134,23 @@ def _reported(name: str, pod: Pod, report: Report, target: str) -> NodeProgress:
     if held_up is not None:
         return NodeProgress(name, pod.profile, "working", pod.ready, held_up.reason, held_up.message)
     return NodeProgress(name, pod.profile, "working", pod.ready, message=pod.problem)
+
+
+def _open(observed: ObservedDeployment, report: Report) -> str:
+    """Why a device lets in whom serving.auth does not mean; empty: it does not."""
+    said = report.access.demands if report.access is not None else []
+    missing = [demand for demand in access.demanded(observed.deployment.spec.serving.auth) if demand not in said]
+    if not missing:
+        return ""
+    return (
+        f"its pod does not demand {', '.join(missing)} of clients, as serving.auth says; it is to be replaced, or its "
+        f"image (runtime {report.runtime_version or 'unknown'}) is too old for that"
+    )
+
+
+def _complaint(report: Report) -> tuple[str, str] | None:
+    """What a device that serves the target is not content with."""
+    if report.access is not None and report.access.problem:
+        return Reason.ACCESS_NOT_READY, report.access.problem
+    lost = (model for model in report.models if model.reason == Reason.ACCELERATOR_LOST)
+    return next(((model.reason, model.message) for model in lost), None)

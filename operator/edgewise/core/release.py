@@ -16,9 +16,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edgewise.api.edgedeployment import PipelineStep
 from edgewise.api.edgemodel import EdgeModel, EdgeModelSpec
 from edgewise.api.names import short_hash
+from edgewise.api.pipeline import PipelineStep
 from edgewise.core.observed import Snapshot
 
 

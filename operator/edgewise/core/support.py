@@ -17,11 +17,8 @@ Used = Callable[[Any], bool]
 REFUSED_IN_MODEL: dict[str, Used] = {
     "spec.verification.required": lambda spec: spec.verification is not None and spec.verification.required,
     "spec.encryption": lambda spec: spec.encryption is not None,
-    "spec.processing": lambda spec: spec.processing is not None and bool(spec.processing.pre or spec.processing.post),
 }
 REFUSED_IN_DEPLOYMENT: dict[str, Used] = {
-    "spec.pipeline": lambda spec: bool(spec.pipeline),
-    "spec.serving.auth": lambda spec: spec.serving.auth is not None,
     "spec.escalation.targets[].tls": lambda spec: _any_target(spec, lambda target: target.tls is not None),
     "spec.escalation.targets[].credentialsSecretRef": lambda spec: _any_target(
         spec, lambda target: target.credentials_secret_ref is not None
@@ -39,7 +36,6 @@ IGNORED_IN_MODEL: dict[str, Used] = {
     "spec.verification.notAfter": lambda spec: spec.verification is not None and bool(spec.verification.not_after),
 }
 IGNORED_IN_DEPLOYMENT: dict[str, Used] = {
-    "spec.requirements.maxLatency": lambda spec: spec.requirements.max_latency is not None,
     "spec.serving.cache.type": lambda spec: spec.serving.cache.type != "Ephemeral",
     "spec.serving.switch": lambda spec: spec.serving.switch != "Beside",
     "spec.escalation.spool": lambda spec: spec.escalation is not None and spec.escalation.spool is not None,

@@ -31,10 +31,10 @@ async def run(server: Server, models: Models, settings: Settings) -> None:
     folder = Path(settings.cache_folder)
     plans = Plans(folder, Path(settings.plan_folder))
     cache = Cache(folder)
-    device = Device(settings.node_name, settings.profile, folder)
+    device = Device(settings.node_name, settings.profile, folder, settings.tuning)
     switching = Switching(device, plans, Stock(cache, _fetcher(settings)), models)
     reporter = Reporter(settings.node_name, settings.pod_name, settings.profile, Path(settings.token_file))
-    reporting = Reporting(reporter, plans, switching.progress, models)
+    reporting = Reporting(reporter, plans, switching.progress, models, server.access)
     server.on_poke = reporting.wake
     plans.start()
     await keep_running(
@@ -42,6 +42,7 @@ async def run(server: Server, models: Models, settings: Settings) -> None:
             "plans": plans.watch,
             "serving options": lambda: _configure(server, plans),
             "switching": switching.run,
+            "accelerators": switching.accelerators.run,
             "reporting": reporting.run,
             "housekeeping": Housekeeping(device, plans, cache).run,
         }

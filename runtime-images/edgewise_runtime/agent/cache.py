@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from edgewise.api.names import Reason
 from edgewise.api.units import binary
-from edgewise_runtime.agent import durable
+from edgewise_runtime import durable
 from edgewise_runtime.agent.failure import Failure
 
 FORGOTTEN_SECONDS = 86_400.0  # a download that nobody went on with for a day is not wanted any more

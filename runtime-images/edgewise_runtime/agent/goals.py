@@ -11,7 +11,9 @@ from edgewise.api.base import Model
 from edgewise.api.deviceprofile import Engine
 from edgewise.api.edgemodel import Confidence, Task
 from edgewise.api.names import short_hash
-from edgewise.contract.plan import Build, Plan, PlanRelease, ProfilePlan, ReleaseModel
+from edgewise.api.pipeline import PipelineStep
+from edgewise.api.processing import Processing
+from edgewise.contract.plan import Build, Plan, PlanRelease, ReleaseModel
 
 
 class GoalModel(Model):
@@ -21,7 +23,15 @@ class GoalModel(Model):
     version: str
     task: Task
     confidence: Confidence | None = None
+    processing: Processing | None = None
     build: Build
+
+
+class GoalPipeline(Model):
+    """A chain of the goal's models, served as one more."""
+
+    name: str
+    steps: list[PipelineStep]
 
 
 class Goal(Model):
@@ -32,7 +42,11 @@ class Goal(Model):
     providers: list[str]
     options: dict[str, str]
     require_accelerator: bool
+    max_batch_size: int | None = None
+    max_latency: float | None = None
+    """Seconds a request should take at most: threads are chosen by it."""
     models: list[GoalModel]
+    pipeline: GoalPipeline | None = None
 
     @property
     def identity(self) -> str:
@@ -65,24 +79,23 @@ def goal_of(plan: Plan, release: str, profile: str) -> Goal | NoBuild:
     models = _models(snapshot, runtime.variants[release])
     if isinstance(models, str):
         return NoBuild(release, tuple(snapshot.models), f"release {release}: {models}; this node keeps what it serves")
-    return _goal(snapshot, runtime, models)
+    return Goal(
+        release=release,
+        engine=runtime.engine,
+        providers=runtime.providers,
+        options=runtime.options,
+        require_accelerator=runtime.require_accelerator,
+        max_batch_size=runtime.max_batch_size,
+        max_latency=plan.serving.max_latency,
+        models=models,
+        pipeline=GoalPipeline(name=plan.deployment.name, steps=snapshot.pipeline) if snapshot.pipeline else None,
+    )
 
 
 def files_needed(plan: Plan, profile: str) -> frozenset[str]:
     """sha256 of the files that the plan's target and stable release need on such a node."""
     goals = [goal_of(plan, release, profile) for release in {plan.target, plan.stable or plan.target}]
     return frozenset().union(*(goal.blobs() for goal in goals if isinstance(goal, Goal)))
-
-
-def _goal(snapshot: PlanRelease, runtime: ProfilePlan, models: list[GoalModel]) -> Goal:
-    return Goal(
-        release=snapshot.name,
-        engine=runtime.engine,
-        providers=runtime.providers,
-        options=runtime.options,
-        require_accelerator=runtime.require_accelerator,
-        models=models,
-    )
 
 
 def _models(snapshot: PlanRelease, chosen: dict[str, str]) -> list[GoalModel] | str:
@@ -93,6 +106,13 @@ def _models(snapshot: PlanRelease, chosen: dict[str, str]) -> list[GoalModel] | 
         if build is None:
             return f"the plan chooses no build of model {model.name} that it holds"
         found.append(
-            GoalModel(name=model.name, version=model.version, task=model.task, confidence=model.confidence, build=build)
+            GoalModel(
+                name=model.name,
+                version=model.version,
+                task=model.task,
+                confidence=model.confidence,
+                processing=model.processing,
+                build=build,
+            )
         )
     return found

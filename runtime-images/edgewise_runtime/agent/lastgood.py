@@ -16,8 +16,7 @@ from pydantic import ValidationError
 
 from edgewise.api.base import Model
 from edgewise.api.names import Reason
-from edgewise_runtime import __version__
-from edgewise_runtime.agent import durable
+from edgewise_runtime import __version__, durable
 from edgewise_runtime.agent.failure import Failure
 from edgewise_runtime.agent.goals import Goal
 
@@ -65,8 +64,8 @@ class LastGood:
         with contextlib.suppress(OSError):
             os.utime(self._serving)
 
-    def begin_loading(self, goal: Goal) -> None:
-        """Failure (LoadFailed) where the process has died in this load too often."""
+    def begin_loading(self, goal: Goal) -> int:
+        """How often the process has died in this load. Failure (LoadFailed) where that is too often."""
         identity = f"{goal.identity}@{__version__}"  # another runtime may do better
         before = self._read_loading()
         begun = before.begun if before is not None and before.goal == identity else 0
@@ -78,6 +77,7 @@ class LastGood:
             durable.write(self._loading, content.encode())
         except OSError as error:
             log.error("cannot note that a load begins; loading all the same", extra={"detail": str(error)})
+        return begun
 
     def end_loading(self) -> None:
         """The load came to an end, good or bad."""

@@ -7,25 +7,45 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-
-import numpy as np
 
 from edgewise.api.names import Reason
 from edgewise_runtime import engines
 from edgewise_runtime.agent.failure import Failure
-from edgewise_runtime.agent.goals import Goal, GoalModel
+from edgewise_runtime.agent.goals import Goal, GoalModel, GoalPipeline
 from edgewise_runtime.agent.lastgood import LastGood
-from edgewise_runtime.engines.base import Array, EngineOptions, ModelLoadError, Session, TensorSpec
+from edgewise_runtime.engines.base import EngineOptions, ModelLoadError, Session
+from edgewise_runtime.engines.memory import release
+from edgewise_runtime.engines.zeros import least, zeros
 from edgewise_runtime.models import ServedModel
-from edgewise_runtime.protocol.datatypes import BYTES, DTYPES
+from edgewise_runtime.processing import processed
+from edgewise_runtime.tuning.choice import Choice
+from edgewise_runtime.tuning.notebook import Notebook
+from edgewise_runtime.tuning.tuner import MAX_BATCH, Subject, Tuner
 
 log = logging.getLogger(__name__)
 
-Sessions = Mapping[str, Session]
+
+@dataclass(frozen=True)
+class Opened:
+    """A session, and how it runs best here."""
+
+    session: Session
+    choice: Choice
+
+
+@dataclass(frozen=True)
+class _Means:
+    """What a load may use."""
+
+    live: Mapping[str, Opened]
+    """What serves now, by key."""
+    tuner: Tuner
+    changed: Callable[[], None]
 
 
 @dataclass
@@ -33,7 +53,7 @@ class Loaded:
     """A release that is ready to serve."""
 
     models: dict[str, ServedModel] = field(default_factory=dict)
-    sessions: dict[str, Session] = field(default_factory=dict)
+    sessions: dict[str, Opened] = field(default_factory=dict)
     """By what makes them equal: content, format, engine and its options."""
     fresh: list[Session] = field(default_factory=list)
     """Those loaded for this release."""
@@ -47,13 +67,18 @@ class Loaded:
 class Loader:
     """Knows the sessions that serve, so that an unchanged model is not loaded twice."""
 
-    def __init__(self) -> None:
+    def __init__(self, cache: Path, tuning: float, changed: Callable[[], None]) -> None:
+        """`cache`: where it is kept how models run best here. `tuning`: seconds to find that out, for a release.
+        `changed`: see engines.load."""
+        self._changed = changed
         self._thread = ThreadPoolExecutor(1, "model-load")
-        self._live: Sessions = {}
+        self._live: Mapping[str, Opened] = {}
+        self._notebook = Notebook(cache)
+        self._tuning = tuning
 
     async def load(self, goal: Goal, paths: Mapping[str, Path], memory: LastGood) -> Loaded:
         """`paths`: the verified file of each model. Failure where one does not load or run; nothing stays then."""
-        job = self._thread.submit(_load_all, goal, paths, self._live, memory)
+        job = self._thread.submit(self._load_all, goal, paths, memory)
         try:
             return await asyncio.wrap_future(job)
         except asyncio.CancelledError:
@@ -64,42 +89,49 @@ class Loader:
         """From now on `loaded` is what serves."""
         self._live = dict(loaded.sessions)
 
+    def _load_all(self, goal: Goal, paths: Mapping[str, Path], memory: LastGood) -> Loaded:
+        died = memory.begin_loading(goal)
+        budget = 0.0 if died else self._tuning / len(goal.models)  # what ended the process may have been a trial
+        loaded, means = Loaded(), _Means(self._live, Tuner(self._notebook, budget), self._changed)
+        try:
+            for model in goal.models:
+                _load(goal, model, paths[model.name], loaded, means)
+            if goal.pipeline is not None:
+                _chain(goal, goal.pipeline, loaded)
+        except BaseException:
+            loaded.discard()
+            raise
+        finally:
+            memory.end_loading()
+            release()  # what was only needed to load
+        return loaded
+
 
 def _discard(job: Future[Loaded]) -> None:
     if not job.cancelled() and job.exception() is None:
         job.result().discard()
 
 
-def _load_all(goal: Goal, paths: Mapping[str, Path], live: Sessions, memory: LastGood) -> Loaded:
-    memory.begin_loading(goal)
-    loaded = Loaded()
-    try:
-        for model in goal.models:
-            _load(goal, model, paths[model.name], loaded, live)
-    except BaseException:
-        loaded.discard()
-        raise
-    finally:
-        memory.end_loading()
-    return loaded
-
-
-def _load(goal: Goal, model: GoalModel, path: Path, loaded: Loaded, live: Sessions) -> None:
+def _load(goal: Goal, model: GoalModel, path: Path, loaded: Loaded, means: _Means) -> None:
     key = _session_key(goal, model)
-    session = loaded.sessions.get(key) or live.get(key)
+    opened = loaded.sessions.get(key) or means.live.get(key)
     try:
-        if session is None:
-            session = engines.load(path, model.build.format, _options(goal))
+        if opened is None:
+            load = partial(engines.load, path, model.build.format, changed=means.changed)
+            session, choice = means.tuner.open(load, _subject(goal, model))
             loaded.fresh.append(session)
             _warm_up(session)
-        loaded.sessions[key] = session
+            session = loaded.fresh[-1] = processed(session, model.processing)
+            opened = Opened(session, choice)
+        loaded.sessions[key] = opened
         loaded.models[model.name] = ServedModel(
             name=model.name,
             version=model.version,
             variant=model.build.variant,
-            session=session,
+            session=opened.session,
             task=model.task,
             confidence=model.confidence,
+            choice=opened.choice,
         )
     except Failure as failure:
         failure.model = model.name
@@ -113,13 +145,30 @@ def _load(goal: Goal, model: GoalModel, path: Path, loaded: Loaded, live: Sessio
         raise Failure(Reason.LOAD_FAILED, f"{model.name} cannot be loaded: {error}", model.name) from error
 
 
-def _options(goal: Goal) -> EngineOptions:
+def _chain(goal: Goal, pipeline: GoalPipeline, loaded: Loaded) -> None:
+    """Serves the release's pipeline as one more model; its version is the release."""
+    from edgewise_runtime.pipeline.building import build  # needs Pillow
+
+    sessions = {name: served.session for name, served in loaded.models.items()}
+    try:
+        session = build(pipeline.steps, sessions, {model.name: model.processing for model in goal.models})
+    except ModelLoadError as error:
+        raise Failure(error.reason, str(error), pipeline.steps[0].model or "") from error
+    loaded.models[pipeline.name] = ServedModel(pipeline.name, goal.release, "pipeline", session)
+
+
+def _subject(goal: Goal, model: GoalModel) -> Subject:
     options = dict(sorted(goal.options.items()))
-    return EngineOptions(goal.engine, tuple(goal.providers), options, goal.require_accelerator)
+    return Subject(
+        f"{model.build.source.sha256} {model.build.format}",
+        EngineOptions(goal.engine, tuple(goal.providers), options, goal.require_accelerator),
+        goal.max_batch_size or MAX_BATCH,
+        goal.max_latency,
+    )
 
 
 def _session_key(goal: Goal, model: GoalModel) -> str:
-    return repr((model.build.source.sha256, model.build.format, _options(goal)))
+    return repr((_subject(goal, model), model.processing.wire() if model.processing else None))
 
 
 def _warm_up(session: Session) -> None:
@@ -128,7 +177,7 @@ def _warm_up(session: Session) -> None:
     A model with free dimensions besides the batch may refuse sizes of 1 (an image network wants a multiple of 32), so
     its error here says nothing.
     """
-    feeds = {spec.name: _zeros(spec) for spec in session.inputs}
+    feeds = {spec.name: zeros(spec, least(spec)) for spec in session.inputs}
     try:
         session.run(feeds, [spec.name for spec in session.outputs])
     except Exception as error:
@@ -138,8 +187,3 @@ def _warm_up(session: Session) -> None:
             )
             return
         raise Failure(Reason.LOAD_FAILED, f"the model was loaded but does not run: {error}") from error
-
-
-def _zeros(spec: TensorSpec) -> Array:
-    shape = [1 if size < 0 else size for size in spec.shape]
-    return np.full(shape, b"", dtype=object) if spec.datatype == BYTES else np.zeros(shape, DTYPES[spec.datatype])

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from edgewise.contract.plan import PLAN_KEY, Plan
-from edgewise_runtime.agent import durable
+from edgewise_runtime import durable
 from edgewise_runtime.agent.bell import Bell
 
 log = logging.getLogger(__name__)

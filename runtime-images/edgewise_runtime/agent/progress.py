@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from edgewise.api.names import Reason
 from edgewise.contract.report import ModelReport
 from edgewise_runtime.agent.bell import Bell
 from edgewise_runtime.agent.failure import Failure
 from edgewise_runtime.agent.goals import Goal, NoBuild
+
+
+@dataclass(frozen=True)
+class Running:
+    """What a served model runs on."""
+
+    provider: str
+    """Empty: on nothing any more, it refuses requests."""
+    lost: str = ""
+    """Why it has left its accelerator."""
 
 
 class Progress:
@@ -74,10 +85,13 @@ class Progress:
         for name in self._models:
             self._update(name, {"state": "Loading", "reason": "", "message": ""})
 
-    def ready(self, providers: Mapping[str, str]) -> None:
-        """The release serves; `providers`: what each model really runs on."""
+    def ready(self, running: Mapping[str, Running]) -> None:
+        """The release serves, as `running` says of each model."""
         for name in self._models:
-            self._update(name, {"state": "Ready", "reason": "", "message": "", "provider": providers.get(name, "")})
+            runs = running.get(name, Running(""))
+            state = "Failed" if runs.lost and not runs.provider else "Ready"
+            reason = Reason.ACCELERATOR_LOST if runs.lost else ""
+            self._update(name, {"state": state, "reason": reason, "message": runs.lost, "provider": runs.provider})
 
     def failed(self, failure: Failure) -> None:
         """One model, or all. A source that cannot be reached is no failure: the download waits for it."""

@@ -16,8 +16,9 @@ from pathlib import Path
 import aiohttp
 
 from edgewise.contract.plan import Plan
-from edgewise.contract.report import Report, ReportReply
+from edgewise.contract.report import ModelReport, Report, ReportReply
 from edgewise_runtime import __version__
+from edgewise_runtime.access import Access
 from edgewise_runtime.agent.backoff import backoff, spread
 from edgewise_runtime.agent.bell import heard
 from edgewise_runtime.agent.bodies import read_whole
@@ -52,11 +53,13 @@ class ReportError(Exception):
 class Reporting:
     """One per process. `wake` is the server's poke hook."""
 
-    def __init__(self, reporter: Reporter, plans: Plans, progress: Progress, models: Models) -> None:
+    def __init__(self, reporter: Reporter, plans: Plans, progress: Progress, models: Models, access: Access) -> None:
         self._reporter = reporter
         self._plans = plans
         self._progress = progress
         self._models = models
+        self._access = access
+        access.on_change = self.wake
         self._due = progress.bell.listen(plans.bell.listen())
         self._failures = 0
 
@@ -96,10 +99,20 @@ class Reporting:
             sequence=plan.sequence,
             serving=self._models.release,
             release=self._progress.release or plan.wanted(self._reporter.node),
-            models=self._progress.models,
+            models=[self._measured(model) for model in self._progress.models],
+            access=self._access.report(),
             counters=self._models.counters(),
             runtime_version=__version__,
         )
+
+    def _measured(self, model: ModelReport) -> ModelReport:
+        """With what was found out when it was loaded, once it serves."""
+        served = self._models.current().get(model.name)
+        if model.state != "Ready" or served is None or served.choice.latency is None:
+            return model
+        choice = served.choice
+        figures = {"latency": choice.latency, "fastest": choice.fastest, "throughput": choice.throughput}
+        return model.model_copy(update={name: _short(figure) for name, figure in figures.items()})
 
     def _pause(self, plan: Plan | None) -> float | None:
         """Seconds until the next report if nothing happens; None: only when something does."""
@@ -137,6 +150,11 @@ class Reporting:
             return self._reporter.token_file.read_text().strip()
         except OSError as error:
             raise ReportError(f"the token cannot be read: {error}") from error
+
+
+def _short(figure: float | None) -> float | None:
+    """Three digits: more would be noise, and bytes over a metered link."""
+    return float(f"{figure:.3g}") if figure is not None else None
 
 
 def _tls(plan: Plan) -> ssl.SSLContext:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edgewise.contract.plan import Plan
+from edgewise_runtime.agent.accelerators import Accelerators, running
 from edgewise_runtime.agent.bell import heard
 from edgewise_runtime.agent.failure import Failure
 from edgewise_runtime.agent.goals import Goal, GoalModel, NoBuild, files_needed, goal_of
@@ -35,6 +36,8 @@ class Device:
     node: str
     profile: str
     cache: Path
+    tuning: float = 2.0
+    """Seconds a first load may take to find out how models run best."""
 
 
 class Switching:
@@ -47,7 +50,8 @@ class Switching:
         self._news = plans.bell.listen()
         self._stock = stock
         self._models = models
-        self._loader = Loader()
+        self.accelerators = Accelerators(models, self.progress)
+        self._loader = Loader(device.cache, device.tuning, self.accelerators.changed)
         self._serving: Goal | None = None
         self._resumed = False
         self._refused: dict[str, Failure] = {}
@@ -72,7 +76,7 @@ class Switching:
         try:
             paths = {model.name: await self._from_cache(model) for model in goal.models}
             self._switch(goal, await self._loader.load(goal, paths, self._memory(plan)))
-            self.progress.ready(self._providers())
+            self.progress.ready(running(self._models))
         except (Failure, OSError) as error:
             log.error("cannot serve the last good release again", extra={"release": goal.release, "detail": str(error)})
 
@@ -107,7 +111,7 @@ class Switching:
             wait = None
         else:
             wait = await self._try(goal, plan, self.progress)
-        if self._models.ready or plan.stable is None or plan.stable == goal.release:
+        if self._models.current() or plan.stable is None or plan.stable == goal.release:
             return wait
         stable = goal_of(plan, plan.stable, self._device.profile)
         if isinstance(stable, NoBuild):
@@ -143,7 +147,7 @@ class Switching:
     async def _reach(self, goal: Goal, plan: Plan, progress: Progress) -> None:
         """Serve `goal`. Failure at any step, and then nothing has changed for those who ask."""
         if goal == self._serving:
-            progress.ready(self._providers())
+            progress.ready(running(self._models))
             return
         room = await asyncio.to_thread(self._room, plan)
         paths = {model.name: await self._obtain(model, room, progress) for model in goal.models}
@@ -151,7 +155,7 @@ class Switching:
         memory = self._memory(plan)
         self._switch(goal, await self._loader.load(goal, paths, memory))
         await asyncio.to_thread(memory.write, goal)  # before it is called ready: ready survives a restart
-        progress.ready(self._providers())
+        progress.ready(running(self._models))
 
     async def _obtain(self, model: GoalModel, room: Room, progress: Progress) -> Path:
         progress.downloading(model.name)
@@ -168,10 +172,8 @@ class Switching:
         self._models.replace(loaded.models, goal.release)
         self._loader.serve(loaded)
         self._serving = goal
-        log.info("serving", extra={"release": goal.release, "providers": self._providers()})
-
-    def _providers(self) -> dict[str, str]:
-        return {name: model.session.provider for name, model in self._models.current().items()}
+        providers = {name: model.session.provider for name, model in self._models.current().items()}
+        log.info("serving", extra={"release": goal.release, "providers": providers})
 
     def _room(self, plan: Plan) -> Room:
         serving = self._serving.blobs() if self._serving is not None else frozenset()

@@ -2,27 +2,66 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from edgewise.api.names import Reason
-from edgewise_runtime.engines.base import EngineOptions, ModelLoadError, Session
+from edgewise_runtime.engines.base import EngineOptions, ModelLoadError, Session, on_cpu
+from edgewise_runtime.engines.standby import Patience, Standby
 
-_IMAGES = {"LiteRT": "coral", "OpenVINO": "openvino"}
+log = logging.getLogger(__name__)
+
+# engine -> (formats, module, class, image that has it); imported when first needed: each is tens of MiB of memory
+_ENGINES: Mapping[str, tuple[frozenset[str], str, str, str]] = {
+    "ONNXRuntime": (frozenset({"ONNX"}), "onnx", "OnnxSession", "cpu"),
+    "LiteRT": (frozenset({"TFLite", "EdgeTPU"}), "litert", "LiteRTSession", "coral"),
+    "OpenVINO": (frozenset({"OpenVINOIR", "ONNX"}), "openvino", "OpenVINOSession", "openvino"),
+}
+
+_EVERYWHERE = "ONNXRuntime"  # every image has it
+NAMES = tuple(_ENGINES)
 
 
-def load(path: Path, format: str, options: EngineOptions) -> Session:  # noqa: A002  the API's word
-    """Blocking. ModelLoadError says why the model cannot be served here, and what to change."""
-    if options.engine != "ONNXRuntime":
-        image = _IMAGES.get(options.engine, "")
-        where = f": it comes with the {image} image of a later version" if image else ""
-        raise ModelLoadError(
-            Reason.NOT_SUPPORTED, f"this version has no {options.engine} engine{where}; use ONNXRuntime"
-        )
-    if format != "ONNX":
+def guess(path: Path) -> tuple[str, str]:
+    """Format and usual engine of a file, by its name."""
+    return {".tflite": ("TFLite", "LiteRT"), ".zip": ("OpenVINOIR", "OpenVINO")}.get(
+        path.suffix, ("ONNX", "ONNXRuntime")
+    )
+
+
+def load(
+    path: Path,
+    format: str,  # noqa: A002  the API's word
+    options: EngineOptions,
+    changed: Callable[[], None] = lambda: None,
+) -> Session:
+    """Blocking. ModelLoadError says why the model cannot be served here, and what to change.
+
+    `changed` is called, from any thread, when the session has lost its accelerator or has it back."""
+    open_ = partial(_open, path, format)
+    session = open_(options)
+    return session if on_cpu(session.provider) else Standby(session, open_, options, changed, Patience())
+
+
+def _open(path: Path, format: str, options: EngineOptions) -> Session:  # noqa: A002
+    formats, module, name, image = _ENGINES[options.engine]
+    if format not in formats:
+        loads = " and ".join(sorted(formats))
         raise ModelLoadError(
             Reason.NOT_SUPPORTED,
-            f"ONNXRuntime loads ONNX, not {format}: add an ONNX variant, or change the profile's engine",
+            f"{options.engine} loads {loads}, not {format}: add such a variant, or change the profile's engine",
         )
-    from edgewise_runtime.engines.onnx import OnnxSession
-
-    return OnnxSession(path, options)
+    try:
+        engine = import_module(f"edgewise_runtime.engines.{module}")
+    except ImportError as error:
+        if format == "ONNX" and options.engine != _EVERYWHERE and not options.require_accelerator:
+            log.warning("this image has no %s: %s serves the model on the CPU", options.engine, _EVERYWHERE)
+            return _open(path, format, EngineOptions(_EVERYWHERE, threads=options.threads))
+        raise ModelLoadError(
+            Reason.NOT_SUPPORTED, f"this image has no {options.engine} ({error}); it comes with the {image} image"
+        ) from error
+    session: Session = getattr(engine, name)(path, options)
+    return session

@@ -11,6 +11,9 @@ import mmap
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgewise.api.names import Reason
+from edgewise_runtime.engines.base import ModelLoadError
+
 # Message -> {field number: message of that field}; the numbers are from onnx.proto3.
 _HOLDERS = {
     "Model": {7: "Graph", 20: "Training", 25: "Function"},
@@ -24,11 +27,27 @@ _HOLDERS = {
 }
 _EXTERNAL_DATA = 13  # TensorProto.external_data: entries such as ("location", "weights.bin")
 _DATA_LOCATION = 14  # TensorProto.data_location: 1 is EXTERNAL
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+LENGTH = 2
+"""Wire type of bytes, texts and messages."""
+_VARINT, _FIXED64, _FIXED32 = 0, 1, 5
 
 
 class NotOnnxError(ValueError):
     """The bytes are not a protobuf message."""
+
+
+def refuse_external_data(path: Path) -> None:
+    """ModelLoadError where the file is no ONNX, or not the whole model."""
+    try:
+        external = has_external_data(path)
+    except (OSError, NotOnnxError) as error:
+        raise ModelLoadError(Reason.LOAD_FAILED, f"not a readable ONNX file: {error}") from error
+    if external:
+        raise ModelLoadError(
+            Reason.LOAD_FAILED,
+            "the model keeps tensors in other files, which its sha256 does not cover: save it as one file"
+            " (onnx.save(model, path, save_as_external_data=False))",
+        )
 
 
 def has_external_data(path: Path) -> bool:
@@ -44,16 +63,16 @@ def _any_external(data: mmap.mmap) -> bool:
     pending = [("Model", 0, len(data))]
     while pending:
         message, start, end = pending.pop()
-        for number, wire, low, high in _fields(data, start, end):
+        for number, wire, low, high in fields(data, start, end):
             if message == "Tensor" and (number == _EXTERNAL_DATA or (number == _DATA_LOCATION and low != 0)):
                 return True
             inner = _HOLDERS[message].get(number)
-            if inner is not None and wire == _LENGTH:
+            if inner is not None and wire == LENGTH:
                 pending.append((inner, low, high))
     return False
 
 
-def _fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+def fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
     """(field number, wire type, start, end) of each field; for a varint its value stands in the place of start."""
     while at < end:
         key, at = _varint(data, at, end)
@@ -62,7 +81,7 @@ def _fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int,
             value, at = _varint(data, at, end)
             yield number, wire, value, at
             continue
-        if wire == _LENGTH:
+        if wire == LENGTH:
             size, at = _varint(data, at, end)
         elif wire in (_FIXED64, _FIXED32):
             size = 8 if wire == _FIXED64 else 4

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-
-import aiohttp
+from typing import TYPE_CHECKING
 
 from edgewise.contract.plan import PlanTarget
 from edgewise_runtime.errors import BadRequestError
+from edgewise_runtime.escalation.hops import HOPS_HEADER
 from edgewise_runtime.protocol.binary import HEADER
 from edgewise_runtime.protocol.messages import InferResponse
 from edgewise_runtime.protocol.responses import decode_response
 
-HOPS_HEADER = (
-    "Edgewise-Hops"  # how often a request was passed on: two devices that name each other must not play ping-pong
-)
-MAX_HOPS = 3
+if TYPE_CHECKING:
+    import aiohttp  # 15 MiB that a device without targets need not spend
+
 MAX_REPLY = 64 * 2**20
 
 
@@ -54,6 +53,8 @@ class Client:
 
     async def ask(self, target: PlanTarget, question: Question, timeout: float) -> Reply:
         """Within `timeout` seconds, or NoHelpError says what stood against it."""
+        import aiohttp
+
         try:
             return await asyncio.wait_for(self._post(target, question), timeout)
         except asyncio.TimeoutError:
@@ -84,6 +85,8 @@ class Client:
             return Reply(response, len(body))
 
     def _open(self) -> aiohttp.ClientSession:
+        import aiohttp
+
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=64, keepalive_timeout=60)
             self._session = aiohttp.ClientSession(

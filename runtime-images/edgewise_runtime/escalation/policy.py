@@ -10,7 +10,8 @@ from edgewise.contract.plan import PlanEscalation, PlanTarget
 from edgewise_runtime.errors import OverloadedError, ServingError
 from edgewise_runtime.escalation.breaker import Breaker, State
 from edgewise_runtime.escalation.budget import Spending
-from edgewise_runtime.escalation.client import MAX_HOPS, Client, NoHelpError, Question, Reply
+from edgewise_runtime.escalation.client import Client, NoHelpError, Question, Reply
+from edgewise_runtime.escalation.hops import MAX_HOPS
 from edgewise_runtime.escalation.review import Expected, review
 from edgewise_runtime.metrics import Metrics
 from edgewise_runtime.protocol.messages import InferRequest, InferResponse

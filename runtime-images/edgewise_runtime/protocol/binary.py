@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgewise_runtime.errors import BadRequestError, shown
 from edgewise_runtime.protocol import fields
-from edgewise_runtime.protocol.datatypes import BYTES, DTYPES, unpack
+from edgewise_runtime.protocol.datatypes import NAMES, unpack
 from edgewise_runtime.protocol.jsondata import from_json
 from edgewise_runtime.protocol.messages import Scalar, Tensor
 
@@ -57,8 +57,8 @@ def read_tensors(message: fields.Json, key: str, tail: Tail) -> tuple[Tensor, ..
 def _tensor(item: fields.Json, tail: Tail, least: int) -> Tensor:
     name = fields.name_of(item, "the tensors")
     datatype = item.get("datatype")
-    if not isinstance(datatype, str) or (datatype != BYTES and datatype not in DTYPES):
-        raise BadRequestError(f"{name}: datatype must be one of {', '.join([*DTYPES, BYTES])}, not {shown(datatype)}")
+    if not isinstance(datatype, str) or datatype not in NAMES:
+        raise BadRequestError(f"{name}: datatype must be one of {', '.join(NAMES)}, not {shown(datatype)}")
     parameters = fields.parameters(item, f"{name}: ")
     if "shared_memory_region" in parameters:
         raise BadRequestError(f"{name}: shared memory is not served here; send the tensor in the request")

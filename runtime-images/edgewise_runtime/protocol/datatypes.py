@@ -1,10 +1,15 @@
-"""The datatypes of the Open Inference Protocol as numpy knows them. Little-endian on the wire, row-major."""
+"""The datatypes of the Open Inference Protocol as numpy knows them. Little-endian on the wire, row-major.
+
+BF16, Triton's addition, is none of numpy's: such tensors are float32 arrays here, and two bytes a number on the wire.
+"""
 
 from __future__ import annotations
 
 import math
 import struct
+import sys
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,16 +17,21 @@ from edgewise_runtime.engines.base import Array
 from edgewise_runtime.errors import BadRequestError
 
 BYTES = "BYTES"
+BF16 = "BF16"
 _NUMPY = {
     "BOOL": "?", "UINT8": "u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8",
     "INT8": "i1", "INT16": "<i2", "INT32": "<i4", "INT64": "<i8", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8",
 }  # fmt: skip
 DTYPES = {name: np.dtype(code) for name, code in _NUMPY.items()}
+"""Those whose bytes on the wire are an array's; all but BYTES and BF16."""
+NAMES = (*DTYPES, BF16, BYTES)
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
+_FOREIGN = ">" if sys.byteorder == "little" else ">="  # byte orders that are not the wire's
+_BF16_MAX = 3.3895313892515355e38  # 0x7f7f; float32 goes a little further
 
 
 def datatype_of(array: Array) -> str:
-    """Protocol name of an array's dtype; ValueError where the protocol has none (BF16, complex)."""
+    """Protocol name of an array's dtype; ValueError where the protocol has none (complex)."""
     if array.dtype == object:
         return BYTES
     try:
@@ -30,26 +40,59 @@ def datatype_of(array: Array) -> str:
         raise ValueError(f"the protocol has no name for {array.dtype}") from None
 
 
+def dtype_of(datatype: str) -> np.dtype[Any]:
+    """Of the arrays that carry it inside the runtime; KeyError for BYTES."""
+    return DTYPES["FP32" if datatype == BF16 else datatype]
+
+
+def item_size(datatype: str) -> int:
+    """Bytes of one number on the wire; KeyError for BYTES, which has no such size."""
+    return 2 if datatype == BF16 else DTYPES[datatype].itemsize
+
+
 def unpack(raw: memoryview, datatype: str, shape: Sequence[int], name: str) -> Array:
     """`raw` as a tensor, without copying it where it is aligned. BadRequestError where the sizes differ."""
     if datatype == BYTES:
         return _unpack_bytes(raw, math.prod(shape), name).reshape(shape)
-    dtype = DTYPES[datatype]
-    wanted = math.prod(shape) * dtype.itemsize
+    wanted = math.prod(shape) * item_size(datatype)
     if wanted != raw.nbytes:
         raise BadRequestError(f"{name}: {datatype} {list(shape)} takes {wanted} bytes, {raw.nbytes} were sent")
-    array = np.frombuffer(raw, dtype=dtype).reshape(shape)
+    if datatype == BF16:
+        return _widened(np.frombuffer(raw, "<u2")).reshape(shape)
+    array = np.frombuffer(raw, DTYPES[datatype]).reshape(shape)
     if datatype == "BOOL" and raw.nbytes and array.view(np.uint8).max() > 1:
         raise BadRequestError(f"{name}: a BOOL byte must be 0 or 1")
     return array if array.flags.aligned else array.copy()
 
 
-def pack(array: Array) -> memoryview | bytes:
+def pack(array: Array, datatype: str) -> memoryview | bytes:
     """The bytes of a tensor as they go on the wire; a view where its memory is already so."""
     if array.dtype == object:
         return b"".join(struct.pack("<I", len(item)) + item for item in array.ravel())
-    flat = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).reshape(-1)
-    return flat.view(np.uint8).data
+    if datatype == BF16:
+        array = _narrowed(array)
+    if array.dtype.byteorder in _FOREIGN:
+        array = array.astype(array.dtype.newbyteorder("<"))
+    return array.reshape(-1).view(np.uint8).data
+
+
+def rounded_to_bf16(array: Array, name: str) -> Array:
+    """float32 numbers that BF16 has, each the nearest; BadRequestError where one is too large."""
+    if not (np.abs(array) <= _BF16_MAX).all():
+        raise BadRequestError(f"{name}: a number is larger than {_BF16_MAX:g}")
+    return _widened(_narrowed(array.astype(np.float32)))
+
+
+def _widened(halves: Array) -> Array:
+    return (halves.astype(np.uint32) << 16).view(np.float32)
+
+
+def _narrowed(array: Array) -> Array:
+    """The upper halves, rounded to the nearest, ties to even. NaN stays NaN, whatever its lower half says."""
+    wide = np.ascontiguousarray(array, dtype=np.float32)
+    bits = wide.view(np.uint32)
+    halves = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+    return np.where(np.isnan(wide), (bits >> 16).astype(np.uint16) | 0x40, halves)
 
 
 def _unpack_bytes(raw: memoryview, count: int, name: str) -> Array:

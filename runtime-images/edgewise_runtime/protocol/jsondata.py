@@ -10,7 +10,8 @@ import numpy as np
 
 from edgewise_runtime.engines.base import Array
 from edgewise_runtime.errors import BadRequestError, shown
-from edgewise_runtime.protocol.datatypes import BYTES, DTYPES
+from edgewise_runtime.protocol.datatypes import BF16, BYTES, DTYPES, rounded_to_bf16
+from edgewise_runtime.protocol.numbers import Numbers
 
 _KINDS: dict[str, tuple[set[type], str]] = {
     "b": ({bool}, "true or false"),
@@ -22,30 +23,29 @@ _KINDS: dict[str, tuple[set[type], str]] = {
 
 def from_json(data: Any, datatype: str, shape: tuple[int, ...], name: str) -> Array:
     """`data` as an array of `shape`. BadRequestError where number, nesting, kind or range of its values do not fit."""
-    flat = _flatten(data, shape, name)
     if datatype == BYTES:
-        return _texts(flat, name).reshape(shape)
-    dtype = DTYPES[datatype]
-    kinds, words = _KINDS[dtype.kind]
-    if not set(map(type, flat)) <= kinds:
-        raise BadRequestError(f"{name}: {datatype} data must be {words}")
-    array = _floats(flat, dtype, name) if dtype.kind == "f" else _integers(flat, dtype, name)
-    return array.reshape(shape)
+        return _texts(_flatten(data, shape, name), name).reshape(shape)
+    dtype = DTYPES["FP64" if datatype == BF16 else datatype]
+    values: list[Any] | Array | None = data.array(dtype.kind, shape) if isinstance(data, Numbers) else None
+    if values is None:
+        values = flat = _flatten(data, shape, name)
+        _check_kinds(flat, datatype, dtype.kind, name)
+    array = _floats(values, dtype, name) if dtype.kind == "f" else _integers(values, dtype, name)
+    return (rounded_to_bf16(array, name) if datatype == BF16 else array).reshape(shape)
 
 
-def to_json(array: Array) -> list[Any]:
-    """Flat, row-major. NaN and infinities become null, which JSON has; BYTES become text, broken UTF-8 replaced."""
-    flat = array.reshape(-1)
+def to_json(array: Array) -> list[str] | Array:
+    """Flat, row-major, for orjson to write: NaN and infinities become null, which JSON has; each number is as short as
+    its datatype allows. BYTES become text, broken UTF-8 replaced."""
     if array.dtype == object:
-        return [item.decode("utf-8", "replace") for item in flat]
-    values: list[Any] = flat.tolist()
-    if array.dtype.kind == "f" and not np.isfinite(flat).all():
-        return [value if math.isfinite(value) else None for value in values]
-    return values
+        return [item.decode("utf-8", "replace") for item in array.reshape(-1)]
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(-1)
 
 
 def _flatten(data: Any, shape: tuple[int, ...], name: str) -> list[Any]:
     """Flat data as it is; nested data must be nested as `shape` says."""
+    if isinstance(data, Numbers):
+        data = data.plain()
     if not isinstance(data, list):
         raise BadRequestError(
             f"{name}: needs data (a list), or parameters.binary_data_size and its bytes after the JSON part"
@@ -78,20 +78,32 @@ def _texts(flat: list[Any], name: str) -> Array:
     return items
 
 
-def _integers(flat: list[Any], dtype: np.dtype[Any], name: str) -> Array:
-    if flat and dtype.kind in "iu":
+def _check_kinds(flat: list[Any], datatype: str, kind: str, name: str) -> None:
+    kinds, words = _KINDS[kind]
+    if not set(map(type, flat)) <= kinds:
+        raise BadRequestError(f"{name}: {datatype} data must be {words}")
+
+
+def _integers(values: list[Any] | Array, dtype: np.dtype[Any], name: str) -> Array:
+    if len(values) and dtype.kind in "iu":
         bounds = np.iinfo(dtype)
-        low, high = min(flat), max(flat)
+        low, high = _extremes(values)
         if low < bounds.min or high > bounds.max:
             raise BadRequestError(
                 f"{name}: {shown(low if low < bounds.min else high)} is not within {bounds.min} … {bounds.max}"
             )
-    return np.array(flat, dtype=dtype)
+    return np.array(values, dtype=dtype)
 
 
-def _floats(flat: list[Any], dtype: np.dtype[Any], name: str) -> Array:
+def _extremes(values: list[Any] | Array) -> tuple[int, int]:
+    if isinstance(values, np.ndarray):
+        return int(values.min()), int(values.max())
+    return min(values), max(values)
+
+
+def _floats(values: list[Any] | Array, dtype: np.dtype[Any], name: str) -> Array:
     try:
-        wide = np.array(flat, dtype=np.float64)
+        wide = np.asarray(values, dtype=np.float64)
     except OverflowError:
         raise BadRequestError(f"{name}: a number is too large") from None
     if not (np.abs(wide) <= np.finfo(dtype).max).all():

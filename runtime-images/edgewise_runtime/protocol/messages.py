@@ -1,4 +1,7 @@
-"""Requests and answers without any transport: what the data plane, the codecs and the escalation client pass around."""
+"""Requests and answers without any transport: what the data plane, the codecs and the escalation client pass around.
+
+Nobody changes one that somebody else has made. They are not frozen, since making a frozen one takes four times as long.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ Scalar = str | int | float | bool
 Parameters = Mapping[str, Scalar]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Tensor:
     """One named tensor. `data` has its full shape; BYTES tensors are object arrays of bytes."""
 
@@ -28,7 +31,7 @@ class Tensor:
         return self.data.nbytes if self.data.dtype != object else sum(map(len, self.data.flat))
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class InferRequest:
     """A decoded request. Nothing in it was compared with a model yet."""
 
@@ -44,17 +47,19 @@ class InferRequest:
     """Outputs that say themselves whether they want binary data."""
     binary_default: bool = False
     """What all other outputs want."""
+    timeout: float | None = None
+    """Seconds in which its turn must come; None: as long as it takes."""
 
     @property
     def nbytes(self) -> int:
         """Size of the inputs; what the scheduler weighs."""
-        return sum(tensor.nbytes for tensor in self.inputs)
+        return sum([tensor.nbytes for tensor in self.inputs])
 
     def wants_binary(self, output: str) -> bool:
         return self.binary.get(output, self.binary_default)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class InferResponse:
     """An answer, whoever gave it."""
 

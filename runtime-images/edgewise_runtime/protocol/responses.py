@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
+from dataclasses import dataclass
+
+import orjson
 
 from edgewise_runtime.protocol import fields
 from edgewise_runtime.protocol.binary import SIZE, read_tensors, split
@@ -12,17 +14,29 @@ from edgewise_runtime.protocol.jsondata import to_json
 from edgewise_runtime.protocol.messages import InferResponse, Tensor
 
 
-def encode_response(response: InferResponse, binary: Callable[[str], bool]) -> tuple[bytes, int | None]:
-    """(body, length of its JSON part where binary data follows); `binary` says which outputs want that."""
-    message: fields.Json = {"model_name": response.model, "model_version": response.version}
+@dataclass(slots=True)
+class Encoded:
+    """A body in parts, to be sent one after the other; the tensors among them are views, not copies."""
+
+    parts: list[memoryview | bytes]
+    json_size: int | None
+    """Length of the JSON part where binary data follows."""
+    size: int
+
+
+def encode_response(response: InferResponse, binary: Callable[[str], bool]) -> Encoded:
+    """`binary` says which outputs want to be binary."""
+    tails: list[memoryview | bytes] = []
+    outputs = [_output(tensor, binary(tensor.name), tails) for tensor in response.outputs]
+    message: fields.Json = {"model_name": response.model, "model_version": response.version, "outputs": outputs}
     if response.id is not None:
         message["id"] = response.id
     if response.parameters:
-        message["parameters"] = dict(response.parameters)
-    tails: list[memoryview | bytes] = []
-    message["outputs"] = [_output(tensor, binary(tensor.name), tails) for tensor in response.outputs]
-    head = json.dumps(message, separators=(",", ":")).encode()
-    return (b"".join([head, *tails]), len(head)) if tails else (head, None)
+        message["parameters"] = response.parameters
+    head = orjson.dumps(message, None, orjson.OPT_SERIALIZE_NUMPY)
+    if not tails:
+        return Encoded([head], None, len(head))
+    return Encoded([head, *tails], len(head), len(head) + sum(map(len, tails)))
 
 
 def decode_response(body: memoryview, json_size: int | None) -> InferResponse:
@@ -37,9 +51,12 @@ def decode_response(body: memoryview, json_size: int | None) -> InferResponse:
 
 
 def _output(tensor: Tensor, binary: bool, tails: list[memoryview | bytes]) -> fields.Json:
-    output: fields.Json = {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
-    if not binary:
-        return output | {"data": to_json(tensor.data)}
-    raw = pack(tensor.data)
-    tails.append(raw)
-    return output | {"parameters": {SIZE: len(raw)}}
+    data = tensor.data
+    output: fields.Json = {"name": tensor.name, "datatype": tensor.datatype, "shape": data.shape}
+    if binary:
+        raw = pack(data, tensor.datatype)
+        tails.append(raw)
+        output["parameters"] = {SIZE: len(raw)}
+    else:
+        output["data"] = to_json(data)
+    return output

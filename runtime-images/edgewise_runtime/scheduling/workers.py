@@ -1,88 +1,62 @@
-"""A bounded queue before a few worker threads. Takes every run too long for the event loop."""
+"""Worker threads for runs too long for the event loop. Which run is next is decided in queue.py.
+
+A thread that waits on a SimpleQueue and calls back once costs a third of an executor's hop with its two futures.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+import contextlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from queue import SimpleQueue
+from threading import Thread
+from typing import NamedTuple
 
-from edgewise_runtime.errors import OverloadedError
+from edgewise_runtime.scheduling import gathering
+from edgewise_runtime.scheduling.call import Call
+from edgewise_runtime.scheduling.gathering import Ran
 
-T = TypeVar("T")
+
+class _Job(NamedTuple):
+    calls: Sequence[Call]
+    loop: asyncio.AbstractEventLoop
+    done: Callable[[Ran], None]
 
 
 class Workers:
-    """First come, first served. A caller that is cancelled leaves the queue; a run that began is finished."""
+    """Used from the event loop only."""
 
-    def __init__(self, threads: int, max_queue: int) -> None:
-        self.max_queue = max_queue
-        """Calls that may wait; may change at any time."""
-        self._threads = threads
-        self._busy = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="model")
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._started = self._unfinished = 0
 
-    @property
-    def waiting(self) -> int:
-        return len(self._waiting)
+    def run(self, calls: Sequence[Call], done: Callable[[Ran], None]) -> None:
+        """Calls of one session. `done` is called on this event loop, if that still runs then."""
+        self._unfinished += 1
+        if self._started < min(self._unfinished, self.threads):
+            self._started += 1
+            Thread(target=_work, args=(self._jobs,), name=f"model-{self._started}", daemon=True).start()
+        self._jobs.put(_Job(calls, asyncio.get_running_loop(), partial(self._done, done)))
 
-    @property
-    def busy(self) -> int:
-        return self._busy
-
-    @property
-    def idle(self) -> bool:
-        """Whether a run on the event loop would overtake nobody."""
-        return not self._waiting
-
-    async def run(self, work: Callable[[], T]) -> T:
-        """What `work` returns or raises, from a worker thread. OverloadedError, at once, when the queue is full.
-
-        Returns, or is cancelled, only when the thread is done: what the caller lent to `work` is then free."""
-        await self._take_turn()
-        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
-        future.add_done_callback(self._finished)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            await asyncio.wait([future])
-            raise
+    def _done(self, done: Callable[[Ran], None], ran: Ran) -> None:
+        self._unfinished -= 1
+        done(ran)
 
     def close(self) -> None:
-        """Takes no more work; waits for no thread."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Ends each thread after what it runs; waits for none."""
+        for _ in range(self._started):
+            self._jobs.put(None)
 
-    async def _take_turn(self) -> None:
-        if self._busy < self._threads:
-            self._busy += 1
-            return
-        if len(self._waiting) >= self.max_queue:
-            raise OverloadedError(
-                f"{len(self._waiting)} requests are waiting on this device already; try again in a second"
-            )
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if not turn.cancelled():  # the place was given to a caller who has just left
-                self._pass_on()
-            elif turn in self._waiting:
-                self._waiting.remove(turn)
-            raise
 
-    def _finished(self, future: asyncio.Future[T]) -> None:
-        self._pass_on()
-        if not future.cancelled():
-            future.exception()  # read, so that a run whose caller has gone is not reported as forgotten
+def _work(jobs: SimpleQueue[_Job | None]) -> None:
+    while (job := jobs.get()) is not None:
+        _do(job)
+        del job  # its tensors must not stay until the next one comes
 
-    def _pass_on(self) -> None:
-        """The freed place goes to the first in the queue."""
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._busy -= 1
+
+def _do(job: _Job) -> None:
+    ran = gathering.run(job.calls[0].served.session, job.calls)
+    with contextlib.suppress(RuntimeError):  # the loop was closed in the meantime: nobody waits
+        job.loop.call_soon_threadsafe(job.done, ran)

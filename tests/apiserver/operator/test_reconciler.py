@@ -9,6 +9,7 @@ import pytest
 from edgewise.api.names import Reason
 from edgewise.cluster.errors import ConflictError, NotFoundError
 from edgewise.controller.children import ChildRefusedError
+from edgewise.core import measured
 from edgewise.core.observed import ObservedDeployment
 from edgewise.core.outcome import Event, Plan
 from tests.apiserver.operator import children
@@ -47,6 +48,18 @@ async def test_children_and_status_are_made_and_the_object_is_looked_at_once_mor
     assert observed is not None
     assert observed.cluster_ips["digits"] == (await bench.get("Service", "digits"))["spec"]["clusterIP"]
     assert {ref.kind for ref in observed.children} == {"ConfigMap", "Service", "DaemonSet"}
+
+
+async def test_what_devices_measured_is_there_for_the_next_operator(bench: Bench) -> None:
+    figures = {"latency": "2.4ms", "fastest": "1.9ms", "throughput": "410.5", "devices": 3}
+    record = {"model": "digits", "variant": "fp32", "sha256": "0123456789ab", **figures}
+    status = {"profiles": [{"name": "generic-arm64", "nodes": 3, "ready": 3, "reason": "", "measured": [record]}]}
+    key = await bench.deployment()
+    await bench.reconciler(lambda *_: Plan(status=status))(key)
+    await bench.catch_up()
+    observed = bench.gatherer.deployment(key)
+    assert observed is not None
+    assert measured.latency_of(measured.records(observed), "generic-arm64")("0123456789ab" + "f" * 52) == 0.0019
 
 
 async def test_a_look_that_changes_nothing_makes_no_call(with_kinds: ApiServer, bench: Bench, user: str) -> None:

@@ -149,6 +149,15 @@ async def test_the_reply_has_the_plan_when_the_device_follows_an_older_one(site:
     assert same == {}
 
 
+async def test_another_latency_is_a_reason_to_look_at_the_deployment(site: Site) -> None:
+    token = site.token()
+    digits = {"name": "digits", "version": "1.0.0", "variant": "fp32", "state": "Ready", "throughput": 400}
+    for latency, looked_at in ((0.0024, {site.key}), (0.0024, set()), (0.0036, {site.key})):
+        site.bench.waiting()
+        status, _ = await site.send(site.report(models=[{**digits, "latency": latency, "fastest": latency}]), token)
+        assert (status, site.bench.waiting()) == (200, looked_at)
+
+
 async def test_counters_alone_are_kept_but_no_reason_to_look_at_the_deployment(site: Site) -> None:
     token = site.token()
     await site.send(site.report(), token)

@@ -85,11 +85,13 @@ async def device(root: Path) -> AsyncIterator[TestDevice]:
     """On until the block ends, then off as by SIGTERM. An error in the agent fails the test."""
     running = TestDevice(root)
     running.plans.start()
-    task = asyncio.ensure_future(running.switching.run())
+    parts = [running.switching.run(), running.switching.accelerators.run()]
+    tasks = [asyncio.ensure_future(part) for part in parts]
     try:
         yield running
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
         running.models.replace({}, "off")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgewise.contract.plan import Plan, ProfilePlan, Switch
+from edgewise.contract.plan import Plan, PlanServing, ProfilePlan, Switch
 from edgewise_runtime.agent.goals import Goal, NoBuild, files_needed, goal_of
 from tests.runtime.agent.documents import NODE, PROFILE, plan, release, sha256, source
 
@@ -18,6 +18,14 @@ def test_a_goal_is_the_build_of_each_model_that_the_profile_chose() -> None:
         ("faces", "2.0.0", "fp32"),
     ]
     assert goal.blobs() == {sha256(b"2"), sha256(b"f")}
+
+
+def test_a_goal_has_the_wishes_that_models_are_tuned_by() -> None:
+    profile = ProfilePlan(engine="ONNXRuntime", variants={"r1": {"digits": "fp32"}}, max_batch_size=8)
+    document = plan(1, V1, profiles={PROFILE: profile}, serving=PlanServing(max_latency=0.02))
+    goal = goal_of(document, "r1", PROFILE)
+    assert isinstance(goal, Goal)
+    assert (goal.max_batch_size, goal.max_latency) == (8, 0.02)
 
 
 def without(variants: dict[str, dict[str, str]]) -> Plan:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgewise.contract.plan import PLAN_KEY, Plan
-from edgewise_runtime.agent import durable
+from edgewise_runtime import durable
 from edgewise_runtime.agent.plans import Plans
 from tests.runtime.agent.documents import plan
 

@@ -11,14 +11,19 @@ from typing import Any
 import pytest
 
 from edgewise.contract.plan import Plan, PlanReporting
-from edgewise_runtime import __version__
+from edgewise.contract.report import AccessReport
+from edgewise_runtime import __version__, engines
+from edgewise_runtime.access import Access, Demands
 from edgewise_runtime.agent.failure import Failure
 from edgewise_runtime.agent.goals import Goal, goal_of
 from edgewise_runtime.agent.plans import Plans
-from edgewise_runtime.agent.progress import Progress
+from edgewise_runtime.agent.progress import Progress, Running
 from edgewise_runtime.agent.reporting import Reporter, Reporting
-from edgewise_runtime.models import Models
+from edgewise_runtime.engines.base import EngineOptions
+from edgewise_runtime.models import Models, ServedModel
+from edgewise_runtime.tuning.choice import Choice
 from tests.cluster.pki import Authority
+from tests.runtime import tinyonnx
 from tests.runtime.agent.devices import mount
 from tests.runtime.agent.documents import NODE, PROFILE, plan, release, source
 from tests.runtime.agent.operators import Operator, operator
@@ -37,7 +42,10 @@ class Edge:
         self.plans = Plans(root / "cache", root / "plan")
         self.progress = Progress()
         reporter = Reporter(NODE, "pod-1", PROFILE, self.token, boot="boot-1")
-        self.reporting = Reporting(reporter, self.plans, self.progress, Models())
+        self.clients = root / "digits-clients"
+        self.access = Access(Demands(tokens=self.clients))
+        self.models = Models()
+        self.reporting = Reporting(reporter, self.plans, self.progress, self.models, self.access)
 
     def follow(self, document: Plan) -> None:
         mount(self.root / "plan", document)
@@ -100,6 +108,19 @@ async def test_a_change_of_state_is_told_at_once_with_the_token_of_that_moment(b
     assert (boss.reports[-1].models[0].reason, boss.reports[-1].models[0].message) == ("LoadFailed", "broken")
 
 
+async def test_a_model_that_serves_says_how_fast_it_was_measured_to_be(edge: Edge, tmp_path: Path) -> None:
+    document = plan(1, RELEASE, stable="r1")
+    edge.progress.begin(goal(document))
+    found = Choice(latency=0.00123456, fastest=0.00098765, throughput=812.345)
+    session = engines.load(tinyonnx.subtract(tmp_path), "ONNX", EngineOptions(threads=1))
+    edge.models.replace({"digits": ServedModel("digits", "1.0.0", "fp32", session, choice=found)}, "r1")
+    (loading,) = edge.reporting.build(document).models
+    assert (loading.latency, loading.fastest, loading.throughput) == (None, None, None)
+    edge.progress.ready({"digits": Running("CPUExecutionProvider")})
+    (ready,) = edge.reporting.build(document).models
+    assert (ready.latency, ready.fastest, ready.throughput) == (0.00123, 0.000988, 812.0)
+
+
 async def test_several_changes_make_one_report(boss: Operator, edge: Edge) -> None:
     document = settled(boss)
     edge.follow(document)
@@ -109,7 +130,7 @@ async def test_several_changes_make_one_report(boss: Operator, edge: Edge) -> No
         before = len(boss.reports)
         edge.progress.downloading("digits")
         edge.progress.loading()
-        edge.progress.ready({"digits": "CPUExecutionProvider"})
+        edge.progress.ready({"digits": Running("CPUExecutionProvider")})
         await until(lambda: boss.reports[-1].models[0].state == "Ready", "the last change arrives")
         assert len(boss.reports) == before + 1
 
@@ -129,6 +150,25 @@ async def test_a_poke_brings_a_report(boss: Operator, edge: Edge) -> None:
         await until(lambda: boss.reports, "a report arrives")
         edge.reporting.wake()
         await until(lambda: len(boss.reports) == 2, "another report arrives")
+
+
+def said(boss: Operator) -> AccessReport:
+    access = boss.reports[-1].access
+    assert access is not None
+    return access
+
+
+async def test_a_device_that_can_admit_nobody_says_so_and_says_so_when_it_can(boss: Operator, edge: Edge) -> None:
+    edge.follow(settled(boss))
+    edge.access.start()
+    async with edge.on():
+        await until(lambda: boss.reports, "a report arrives")
+        assert said(boss).demands == ["Token"]
+        assert said(boss).problem.startswith(f"no tokens in {edge.clients}")
+        edge.clients.mkdir()
+        (edge.clients / "camera").write_text("0123456789abcdef")
+        await until(lambda: said(boss).problem == "", "the change arrives")
+    await edge.access.close()
 
 
 @pytest.mark.parametrize(

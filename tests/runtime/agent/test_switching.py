@@ -86,9 +86,9 @@ async def test_what_does_not_load_or_run_leaves_the_old_release_and_is_not_tried
     loads: list[str] = []
     really = engines.load
 
-    def counting(path: Path, *rest: Any) -> Session:
+    def counting(path: Path, *rest: Any, **more: Any) -> Session:
         loads.append(path.name)
-        return really(path, *rest)
+        return really(path, *rest, **more)
 
     monkeypatch.setattr(engines, "load", counting)
     async with device(tmp_path) as edge:

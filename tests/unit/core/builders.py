@@ -10,7 +10,7 @@ from edgewise.api.edgedeployment import EdgeDeployment
 from edgewise.api.edgemodel import EdgeModel
 from edgewise.api.names import DEVICE_LABEL, short_hash
 from edgewise.contract.plan import DeploymentRef
-from edgewise.contract.report import ModelReport, Report, State
+from edgewise.contract.report import AccessReport, ModelReport, Report, State
 from edgewise.core import release
 from edgewise.core.children import revisions
 from edgewise.core.observed import (
@@ -88,11 +88,11 @@ def model(name: str = "digits", *builds: dict[str, Any], version: str = "1.0.0",
 
 
 def deployment(
-    *models: str, status: Mapping[str, Any] | None = None, generation: int = 1, **spec: Any
+    *models: str, status: Mapping[str, Any] | None = None, generation: int = 1, name: str = "digits", **spec: Any
 ) -> EdgeDeployment:
     return EdgeDeployment.model_validate(
         {
-            "metadata": {"name": "digits", "namespace": NAMESPACE, "uid": UID, "generation": generation},
+            "metadata": {"name": name, "namespace": NAMESPACE, "uid": UID, "generation": generation},
             "spec": {"models": [{"name": name} for name in models or ("digits",)], **spec},
             "status": dict(status or {}),
         }
@@ -139,10 +139,20 @@ def report(
     message: str = "",
     sequence: int = 1,
     provider: str = "",
+    access: AccessReport | None = None,
+    variant: str = "fp32",
+    **figures: float,
 ) -> ReceivedReport:
-    """What a pod said of itself; release: where it is going, by default what it serves."""
+    """What a pod said of itself; release: where it is going, by default what it serves. figures: of the report."""
     said = ModelReport(
-        name="digits", version="1.0.0", variant="fp32", state=state, reason=reason, message=message, provider=provider
+        name="digits",
+        version="1.0.0",
+        variant=variant,
+        state=state,
+        reason=reason,
+        message=message,
+        provider=provider,
+        **figures,
     )
     return ReceivedReport(
         Report(
@@ -155,6 +165,7 @@ def report(
             serving=serving,
             release=release or serving or "",
             models=[said],
+            access=access,
         ),
         NOW,
     )

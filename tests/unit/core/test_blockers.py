@@ -23,6 +23,11 @@ from tests.unit.core.builders import (
 DIGITS, TEXT = model("digits"), model("text")
 BOTH, ONE = released(DIGITS, TEXT), released(TEXT)
 REFUSED = model("digits", encryption={"keySecretRef": {"name": "key", "key": "aes"}})
+OVER_GRPC = {"targets": [{"name": "cloud", "url": "grpc://triton:8001", "tls": {}}]}
+READ_WHAT_IS_FOUND = [
+    {"name": "find", "model": "digits"},
+    {"name": "read", "model": "text", "from": "find", "crop": "quads"},
+]
 
 
 def serving(target: str = BOTH.name) -> DevicePlan:
@@ -34,11 +39,11 @@ def serving(target: str = BOTH.name) -> DevicePlan:
     ("seen", "expected"),
     [
         pytest.param(
-            observed(deployment(serving={"auth": {}}, pipeline=[{"name": "read", "model": "digits"}])),
+            observed(deployment(escalation=OVER_GRPC)),
             Finding(
                 "NotSupported",
-                "spec.pipeline, spec.serving.auth: this version cannot do it and will not serve without it; "
-                "remove it to go on",
+                "spec.escalation.targets[].tls, spec.escalation.targets[].url (gRPC): this version cannot do it and "
+                "will not serve without it; remove it to go on",
             ),
             id="a field that must not be ignored",
         ),
@@ -72,6 +77,15 @@ def serving(target: str = BOTH.name) -> DevicePlan:
                 "name one of those, or leave it empty to follow the models",
             ),
             id="a pin to nowhere",
+        ),
+        pytest.param(
+            observed(deployment("digits", "text", name="reader", pipeline=READ_WHAT_IS_FOUND), models=[DIGITS, TEXT]),
+            Finding(
+                "InvalidSpec",
+                "pipeline step read: crop 'quads' is no output of step find to cut by: crop is boxes where model "
+                "digits has a post step nms, quads where it has textBoxes",
+            ),
+            id="a pipeline whose models do not fit",
         ),
         pytest.param(
             observed(deployment(release="9.9.9-x")),
@@ -164,7 +178,7 @@ def test_what_can_go_on_is_not_blocked(seen: ObservedDeployment) -> None:
 
 
 def test_the_first_of_two_blockers_speaks() -> None:
-    both = observed(deployment(serving={"auth": {}}), models=[])
+    both = observed(deployment(escalation=OVER_GRPC), models=[])
     assert blockers.first(both) == blockers.field_cannot_be_honoured(both)
     assert blockers.model_is_missing(both) is not None
 
@@ -184,7 +198,7 @@ TOLD = EdgeDeploymentStatus.model_validate(
 @pytest.mark.parametrize(
     "blocked",
     [
-        pytest.param(deployment(serving={"auth": {}}, status=TOLD, generation=2), id="by a field"),
+        pytest.param(deployment(escalation=OVER_GRPC, status=TOLD, generation=2), id="by a field"),
         pytest.param(deployment(release="9.9.9-x", status=TOLD, generation=2), id="by a pin"),
         pytest.param(deployment("nowhere", status=TOLD, generation=2), id="by a model"),
     ],

@@ -84,6 +84,9 @@ BEFORE = hashed(secrets=["a", "b"])
         pytest.param(hashed(secrets=["a", "b"], serving={"cache": {"limit": "2Gi"}}), id="cache limit"),
         pytest.param(hashed(secrets=["a", "b"], serving={"resources": {"limits": {"cpu": "1"}}}), id="resources"),
         pytest.param(hashed(secrets=["a", "b"], placement={"tolerations": [{"operator": "Exists"}]}), id="tolerations"),
+        pytest.param(
+            hashed(secrets=["a", "b"], serving={"auth": {"tokenSecretRef": {"name": "clients"}}}), id="who may ask"
+        ),
     ],
 )
 def test_a_template_is_another_when_a_person_decided_otherwise(after: str) -> None:
@@ -96,6 +99,7 @@ def test_a_template_is_another_when_a_person_decided_otherwise(after: str) -> No
         pytest.param(hashed(secrets=["b", "a", "b"]), id="the order of Secrets"),
         pytest.param(hashed(profile(priority=9), secrets=["a", "b"]), id="the profile's priority"),
         pytest.param(hashed(secrets=["a", "b"], serving={"maxQueue": 3}), id="what the plan says"),
+        pytest.param(hashed(secrets=["a", "b"], serving={"rateLimit": {"requestsPerSecond": 3}}), id="how often"),
         pytest.param(hashed(secrets=["a", "b"], placement={"nodeSelector": {"a": "b"}}), id="which nodes"),
     ],
 )

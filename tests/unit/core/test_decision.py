@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from edgewise.api.edgedeployment import EdgeDeployment
+from edgewise.contract.report import AccessReport
 from edgewise.core.deployment import decide
 from edgewise.core.observed import Settings
 from tests.unit.core.builders import (
@@ -21,7 +24,7 @@ from tests.unit.core.builders import (
     reports,
 )
 from tests.unit.core.fleets import CPU, JETSON, PI, V2, A, B, kinds, nodes, settled
-from tests.unit.core.world import world
+from tests.unit.core.world import World, world
 
 
 def test_the_first_look_writes_every_child_in_the_order_in_which_one_needs_the_other() -> None:
@@ -141,3 +144,65 @@ def test_a_device_that_fell_back_to_another_provider_is_told() -> None:
     )
     made.reconcile()
     assert made.status["profiles"][0]["reason"] == "runs on CPUExecutionProvider instead of CUDAExecutionProvider"
+
+
+TLS = {"auth": {"certificateSecretRef": {"name": "digits-tls"}}}
+
+
+def test_with_a_certificate_its_addresses_say_so() -> None:
+    made = settled(PI, serving=TLS)
+    assert (made.status["url"], made.status["localURL"]) == ("https://digits.edge.svc:8000", "https://10.43.0.7:8000")
+
+
+def shut(made: World, *names: str) -> None:
+    """Their Secret is missing: they admit nobody, and say why."""
+    for name in names:
+        made.pods[name] = closed = replace(made.pods[name], ready=False)
+        problem = "no certificate in /etc/edgewise/access/certificate/digits-tls"
+        made.reports |= reports(report(closed, A, access=AccessReport(demands=["Certificate"], problem=problem)))
+
+
+def test_a_device_without_the_secrets_it_needs_is_told_by_name() -> None:
+    made = settled(PI, serving=TLS)
+    name = min(made.pods)
+    shut(made, name)
+    made.reconcile()
+    assert "digits-tls" in made.status["conditions"][0]["message"]
+    assert made.status["profiles"][0]["reason"] == (
+        f"AccessNotReady: {made.pods[name].node}: no certificate in /etc/edgewise/access/certificate/digits-tls"
+    )
+
+
+def test_a_first_release_that_can_admit_nobody_is_not_ready_for_that_reason() -> None:
+    made = world(PI, serving=TLS)
+    made.reconcile()
+    made.live()
+    shut(made, *made.pods)
+    made.reconcile()
+    assert made.ready == ("False", "AccessNotReady")
+
+
+def test_a_deployment_that_gets_a_guard_says_so_until_no_open_pod_is_left() -> None:
+    made = settled(PI)
+    made.edit(serving=TLS)
+    made.reconcile()
+    assert "does not demand Certificate of clients" in made.status["conditions"][0]["message"]
+    made.settle(rounds=20)
+    assert made.ready == ("True", "Serving")
+    assert "demand" not in made.status["conditions"][0]["message"]
+
+
+def test_an_image_that_is_too_old_to_guard_itself_does_not_stay_ready() -> None:
+    made = settled(PI, serving=TLS)
+    made.reports |= reports(*(report(one, A, sequence=9) for one in made.pods.values()))
+    made.reconcile()
+    made.now += 601
+    made.reconcile()
+    assert made.ready == ("False", "AccessNotReady")
+
+
+def test_a_guard_that_goes_holds_nothing_back() -> None:
+    made = settled(PI, serving=TLS)
+    made.edit(serving={})
+    made.reconcile()
+    assert made.ready[0] == "True"

@@ -36,6 +36,7 @@ JETSON = profile(
         "requireAccelerator": True,
         "platform": "jetpack-6",
     },
+    limits={"maxBatchSize": 32},
     pod={
         "runtimeClassName": "nvidia",
         "resources": {"limits": {"nvidia.com/gpu": 1}},
@@ -108,6 +109,20 @@ def only(kind: str, manifests: list[Manifest]) -> list[Manifest]:
             },
             id="whatever a person may say about the pod",
         ),
+        pytest.param(
+            "daemonset-access",
+            [CPU],
+            {
+                "serving": {
+                    "auth": {
+                        "tokenSecretRef": {"name": "digits-clients"},
+                        "certificateSecretRef": {"name": "digits-tls"},
+                        "clientCASecretRef": {"name": "cameras-ca", "key": "tls.crt"},
+                    },
+                },
+            },
+            id="tokens, TLS and client certificates",
+        ),
     ],
 )  # fmt: skip
 def test_a_daemon_set(name: str, profiles: list[DeviceProfile], spec: dict[str, Any]) -> None:
@@ -139,11 +154,25 @@ def test_the_plan() -> None:
             "budget": {"ratio": "0.30"},
         },
         "reporting": {"interval": "10m"},
-        "serving": {"maxQueue": 16},
+        "requirements": {"maxLatency": "20ms"},
+        "serving": {"maxQueue": 16, "batching": "Off", "rateLimit": {"requestsPerSecond": 20}},
     }
     (made,) = only("ConfigMap", children(CPU, CORAL, JETSON, **spec))
     document = yaml.safe_load(made["data"].pop(PLAN_KEY))  # as YAML, because nobody reviews a line of JSON
     assert_golden("plan", made, document)
+
+
+def test_the_plan_of_a_pipeline() -> None:
+    pictures = [{"decodeImage": {}}, {"resize": {"width": 640, "height": 640}}, {"toTensor": {}}]
+    finder = model("finder", processing={"pre": pictures, "post": [{"nms": {}}], "labels": ["plate"]})
+    reader = model("reader", processing={"pre": pictures, "post": [{"ctcDecode": {}}], "labelsFrom": "character"})
+    steps = [
+        {"name": "find", "model": "finder"},
+        {"name": "read", "model": "reader", "from": "find", "crop": "boxes", "when": {"labels": ["plate"]}},
+    ]
+    seen = observed(deployment("finder", "reader", name="plates", pipeline=steps), models=[finder, reader])
+    (made,) = only("ConfigMap", list(decide(seen, NOW).apply))
+    assert_golden("plan-pipeline", yaml.safe_load(made["data"][PLAN_KEY]))
 
 
 def test_a_plan_with_privacy_never_names_nobody_to_ask() -> None:
@@ -161,8 +190,8 @@ def test_the_release_and_the_models_revision() -> None:
 def test_no_golden_file_is_left_behind() -> None:
     names = {path.stem for path in FOLDER.iterdir()}
     assert names == {
-        "controllerrevisions", "daemonset-coral", "daemonset-cpu", "daemonset-jetson", "daemonset-own-words",
-        "deployment-replicas", "plan", "services",
+        "controllerrevisions", "daemonset-access", "daemonset-coral", "daemonset-cpu", "daemonset-jetson",
+        "daemonset-own-words", "deployment-replicas", "plan", "plan-pipeline", "services",
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from edgewise.contract.report import AccessReport
 from edgewise.core.observed import Pod, ReceivedReport
 from edgewise.core.progress import Goal, NodeProgress, behind, progress, replicas_progress
 from tests.unit.core.builders import deployment, node, observed, pod, report, reports
@@ -38,6 +39,16 @@ def device(state: Any, **rest: Any) -> NodeProgress:
         pytest.param(
             [POD], [report(POD, NEW, provider="CUDAExecutionProvider")], ROLLING,
             device("updated", ready=True, provider="CUDAExecutionProvider"), id="it serves the target",
+        ),
+        pytest.param(
+            [POD], [report(POD, NEW, NEW, "Ready", "AcceleratorLost", "unplugged", provider="CPU")], ROLLING,
+            device("updated", ready=True, reason="AcceleratorLost", message="unplugged", provider="CPU"),
+            id="its accelerator is gone, and the CPU serves",
+        ),
+        pytest.param(
+            [SICK], [report(SICK, NEW, NEW, "Failed", "AcceleratorLost", "unplugged")], ROLLING,
+            device("starting", reason="AcceleratorLost", message="unplugged"),
+            id="its accelerator is gone, and it may not serve without",
         ),
         pytest.param(
             [SICK], [report(SICK, NEW)], ROLLING,
@@ -163,3 +174,41 @@ def test_pods_that_are_behind_get_a_poke(
 ) -> None:
     late = behind(observed(pods=(one,), reports=reports(*received)), 5, settled)
     assert (late == [one]) is expected
+
+
+GUARDED = deployment(
+    serving={"auth": {"tokenSecretRef": {"name": "clients"}, "certificateSecretRef": {"name": "digits-tls"}}}
+)
+
+
+@pytest.mark.parametrize(
+    ("on", "access", "expected"),
+    [
+        pytest.param(
+            POD, AccessReport(demands=["Token", "Certificate"]), device("updated", ready=True), id="as it should"
+        ),
+        pytest.param(
+            POD, AccessReport(demands=["Token", "Certificate", "ClientCertificate"]), device("updated", ready=True),
+            id="more than it has to: its pod is to be replaced",
+        ),
+        pytest.param(
+            SICK, AccessReport(demands=["Token", "Certificate"], problem="no tokens in clients"),
+            device("starting", reason="AccessNotReady", message="no tokens in clients"), id="it admits nobody",
+        ),
+        pytest.param(
+            POD, AccessReport(demands=["Token", "Certificate"], problem="not usable: the token of gate"),
+            device("updated", ready=True, reason="AccessNotReady", message="not usable: the token of gate"),
+            id="it does not admit everybody",
+        ),
+    ],
+)  # fmt: skip
+def test_a_guarded_device_says_whom_it_lets_in(on: Pod, access: AccessReport, expected: NodeProgress) -> None:
+    assert seen([on], report(on, NEW, access=access), deployment=GUARDED) == expected
+
+
+@pytest.mark.parametrize("access", [None, AccessReport(demands=["Token"])], ids=["anybody", "with a token, over HTTP"])
+def test_a_device_that_demands_less_than_it_should_is_not_there_yet(access: AccessReport | None) -> None:
+    found = seen([POD], report(POD, NEW, access=access), deployment=GUARDED)
+    assert (found.state, found.reason) == ("working", "AccessNotReady")
+    assert "does not demand" in found.message
+    assert "Certificate" in found.message

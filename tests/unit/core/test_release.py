@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from edgewise.api.edgedeployment import PipelineStep
+from edgewise.api.pipeline import PipelineStep
 from edgewise.core import release
 from edgewise.core.release import Release
 from tests.unit.core.builders import ONNX_INT8, build, model, released, sha, snapshot
@@ -64,7 +64,7 @@ def test_the_order_of_builds_makes_no_new_release() -> None:
         pytest.param(model("digits", build("fp32")), id="a build less"),
         pytest.param(model("digits", build("full"), build("int8", ONNX_INT8)), id="a build's name"),
         pytest.param(
-            model("digits", build("fp32"), build("int8", ONNX_INT8), processing={"pre": [{"step": "Resize"}]}),
+            model("digits", build("fp32"), build("int8", ONNX_INT8), processing={"post": [{"softmax": {}}]}),
             id="processing",
         ),
         pytest.param(

@@ -20,8 +20,6 @@ def escalation(**target: Any) -> dict[str, Any]:
     [
         ({"verification": {"required": True, "publicKeys": [{"secretRef": KEY}]}}, "spec.verification.required"),
         ({"encryption": {"keySecretRef": KEY}}, "spec.encryption"),
-        ({"processing": {"pre": [{"step": "Resize"}]}}, "spec.processing"),
-        ({"processing": {"post": [{"step": "Softmax"}]}}, "spec.processing"),
     ],
 )
 def test_a_model_that_asks_for_what_must_not_be_ignored_is_refused(spec: dict[str, Any], path: str) -> None:
@@ -50,8 +48,6 @@ def test_deltas_of_any_build_are_told() -> None:
 @pytest.mark.parametrize(
     ("spec", "path"),
     [
-        ({"pipeline": [{"name": "read", "model": "digits"}]}, "spec.pipeline"),
-        ({"serving": {"auth": {"tokenSecretRef": KEY}}}, "spec.serving.auth"),
         (escalation(tls={}), "spec.escalation.targets[].tls"),
         (escalation(credentialsSecretRef={"name": "cloud"}), "spec.escalation.targets[].credentialsSecretRef"),
         (escalation(url="grpc://triton:8001"), "spec.escalation.targets[].url (gRPC)"),
@@ -65,7 +61,6 @@ def test_a_deployment_that_asks_for_what_must_not_be_ignored_is_refused(spec: di
 @pytest.mark.parametrize(
     ("spec", "path"),
     [
-        ({"requirements": {"maxLatency": "20ms"}}, "spec.requirements.maxLatency"),
         ({"serving": {"cache": {"type": "HostPath"}}}, "spec.serving.cache.type"),
         ({"serving": {"switch": "InPlace"}}, "spec.serving.switch"),
         ({"escalation": {"targets": [CLOUD], "spool": {}}}, "spec.escalation.spool"),

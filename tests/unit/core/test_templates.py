@@ -114,10 +114,11 @@ def test_taking_back_ones_own_image_goes_back_to_the_default() -> None:
         pytest.param(build(source={"secretRef": {"name": "registry"}}), build(), False, id="a Secret less"),
     ],
 )  # fmt: skip
+@pytest.mark.parametrize("serving", [{}, {"auth": {"tokenSecretRef": {"name": "clients"}}}], ids=["open", "guarded"])
 def test_a_model_update_replaces_pods_only_for_what_they_lack(
-    first: dict[str, Any], second: dict[str, Any], restarts: bool
+    first: dict[str, Any], second: dict[str, Any], restarts: bool, serving: dict[str, Any]
 ) -> None:
-    made = settled(PI, [CPU], [model("digits", first)])
+    made = settled(PI, [CPU], [model("digits", first)], serving=serving)
     before = {name: one.template for name, one in made.pods.items()}
     made.release(model("digits", second, version="2.0.0"))
     made.settle(rounds=20)

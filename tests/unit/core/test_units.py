@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgewise.api.names import child_name, short_hash
-from edgewise.api.units import binary, quantity, seconds
+from edgewise.api.units import binary, in_milliseconds, milliseconds, quantity, seconds
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,16 @@ def test_what_is_no_duration_says_what_one_looks_like(text: str) -> None:
 )
 def test_bytes_are_told_in_the_unit_people_use(size: float, expected: str) -> None:
     assert binary(size) == expected
+
+
+@pytest.mark.parametrize(
+    ("time", "expected"),
+    [(0.0024, "2.4ms"), (0.012345, "12.3ms"), (0.1, "100ms"), (1.2345, "1234ms"), (0.00001234, "0.0123ms"),
+     (0.0000000001, "0ms")],
+)  # fmt: skip
+def test_a_measured_time_has_three_digits_and_no_exponent(time: float, expected: str) -> None:
+    assert in_milliseconds(time) == expected
+    assert milliseconds(expected) == pytest.approx(time, rel=0.005, abs=1e-9)
 
 
 def test_a_hash_is_the_same_on_every_machine_and_in_every_year() -> None:

@@ -17,8 +17,10 @@ from edgewise.api.edgemodel import EdgeModel
 from edgewise.api.names import MEMORY_ANNOTATION, PROFILE_LABEL, TEMPLATE_ANNOTATION
 from edgewise.contract.plan import PLAN_KEY
 from edgewise.contract.plan import Plan as DevicePlan
+from edgewise.contract.report import AccessReport, Demand
 from edgewise.core import deployment as core
 from edgewise.core import node as nodes
+from edgewise.core.children.pods import secrets_of
 from edgewise.core.observed import (
     Node,
     ObjectRef,
@@ -35,8 +37,35 @@ from tests.unit.core import builders
 from tests.unit.core.builders import NAMESPACE, NOW, SETTINGS
 from tests.unit.core.scheduling import admits
 
+DEMANDS: dict[str, Demand] = {
+    "EDGEWISE_TOKENS_FOLDER": "Token",
+    "EDGEWISE_CERTIFICATE_FOLDER": "Certificate",
+    "EDGEWISE_CLIENT_CA_FILE": "ClientCertificate",
+}
 Name = tuple[str, str]
 """Kind and name of a child."""
+
+
+@dataclass
+class Speeds:
+    """How fast builds are in this world. Times are seconds; a build without one is not measured by its devices."""
+
+    latency: dict[tuple[str, str], float] = field(default_factory=dict)
+    """(profile, variant) -> time of a request."""
+    fastest: dict[tuple[str, str], float] = field(default_factory=dict)
+    """The same with the best number of threads, where that is another time."""
+    factor: dict[str, float] = field(default_factory=dict)
+    """Node -> how many times slower it is than others."""
+    silent: set[str] = field(default_factory=set)
+    """Nodes that measure nothing."""
+
+    def figures(self, pod: Pod, variant: str) -> dict[str, Any]:
+        """As a report has them."""
+        latency, factor = self.latency.get((pod.profile, variant)), self.factor.get(pod.node, 1.0)
+        if latency is None or pod.node in self.silent:
+            return {}
+        fastest = self.fastest.get((pod.profile, variant), latency)
+        return {"latency": latency * factor, "fastest": fastest * factor, "throughput": 1 / latency / factor}
 
 
 @dataclass
@@ -56,6 +85,9 @@ class World:
     reports: dict[str, ReceivedReport] = field(default_factory=dict)
     broken: set[tuple[str, str]] = field(default_factory=set)
     """(node, release) that does not load there."""
+    speeds: Speeds = field(default_factory=Speeds)
+    doors: dict[str, AccessReport | None] = field(default_factory=dict)
+    """Pod template -> what pods of it demand of clients."""
     reconnected: set[str] = field(default_factory=set)
     """Nodes that are not Ready and have their link again: the kubelet is late, the device is not."""
     complete: bool = True
@@ -172,6 +204,7 @@ class World:
             template = child["spec"]["template"]
             profile = template["metadata"]["labels"][PROFILE_LABEL]
             made_from = template["metadata"]["annotations"][TEMPLATE_ANNOTATION]
+            self.doors[made_from] = _door(template["spec"])
             for one in self.nodes.values():
                 if admits(template["spec"]["affinity"], one.labels):
                     pod = builders.pod(one.name, profile, ready=False, template=made_from, name=f"{name}-{one.name}")
@@ -187,6 +220,7 @@ class World:
         wanted = plan.wanted(pod.node)
         runs = plan.profiles[pod.profile].variants.get(wanted) if pod.profile in plan.profiles else None
         failed = (pod.node, wanted) in self.broken
+        variant = (runs or {}).get("digits", "fp32")
         if runs is not None and not failed:
             self.serving[pod.name] = wanted
         said = builders.report(
@@ -197,6 +231,9 @@ class World:
             reason="LoadFailed" if failed else "",
             message="the graph has an unknown operator" if failed else "",
             sequence=plan.sequence,
+            access=self.doors.get(pod.template),
+            variant=variant,
+            **(self.speeds.figures(pod, variant) if self.serving.get(pod.name) == wanted else {}),
         )
         self.reports[pod.name] = replace(said, at=self.now, node_unready=not self.nodes[pod.node].ready)
 
@@ -215,6 +252,13 @@ def world(
         {one.metadata.name: one for one in known},
         builders.deployment(*(one.metadata.name for one in known), **spec),
     )
+
+
+def _door(spec: Mapping[str, Any]) -> AccessReport | None:
+    """What a runtime reads out of its environment."""
+    told = {variable["name"] for variable in spec["containers"][0]["env"]}
+    demands = [demand for name, demand in DEMANDS.items() if name in told]
+    return AccessReport(demands=demands) if demands else None
 
 
 def _ref(child: Mapping[str, Any]) -> ObjectRef:
@@ -238,5 +282,5 @@ def _workload(child: Mapping[str, Any]) -> Workload:
         annotations[TEMPLATE_ANNOTATION],
         spec["containers"][0]["image"],
         int(annotations[MEMORY_ANNOTATION]),
-        tuple(sorted(volume["secret"]["secretName"] for volume in spec["volumes"] if "secret" in volume)),
+        secrets_of(spec),
     )

@@ -58,7 +58,13 @@ def document(deployment: EdgeDeployment, settings: Settings, intent: Intent, pro
         profiles={profile.metadata.name: _profile(profile, intent.fits) for profile in profiles},
         switch=intent.switch,
         escalation=_escalation(deployment),
-        serving=PlanServing(max_queue=spec.serving.max_queue, cache_limit=int(quantity(spec.serving.cache.limit))),
+        serving=PlanServing(
+            max_queue=spec.serving.max_queue,
+            batching=spec.serving.batching,
+            max_latency=seconds(spec.requirements.max_latency) if spec.requirements.max_latency else None,
+            cache_limit=int(quantity(spec.serving.cache.limit)),
+            rate_limit=spec.serving.rate_limit,
+        ),
         reporting=PlanReporting(
             url=settings.report_url,
             ca=settings.report_ca,
@@ -70,7 +76,7 @@ def document(deployment: EdgeDeployment, settings: Settings, intent: Intent, pro
 
 def _release(release: Release, fits: Mapping[str, Fit]) -> PlanRelease:
     models = [_model(name, spec, fits) for name, spec in release.models.items()]
-    return PlanRelease(name=release.name, models=models)
+    return PlanRelease(name=release.name, models=models, pipeline=list(release.pipeline))
 
 
 def _model(name: str, spec: EdgeModelSpec, fits: Mapping[str, Fit]) -> ReleaseModel:
@@ -80,6 +86,7 @@ def _model(name: str, spec: EdgeModelSpec, fits: Mapping[str, Fit]) -> ReleaseMo
         version=spec.version,
         task=spec.task,
         confidence=spec.confidence,
+        processing=spec.processing,
         builds=[_build(variant) for variant in spec.variants if variant.name in used],
     )
 
@@ -101,6 +108,7 @@ def _profile(profile: DeviceProfile, fits: Fits) -> ProfilePlan:
         providers=runtime.providers,
         options=runtime.options,
         require_accelerator=runtime.require_accelerator,
+        max_batch_size=profile.spec.limits.max_batch_size,
         variants={
             release: {model: variant.name for model, variant in by_profile[name].variants.items()}
             for release, by_profile in fits.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from edgewise.api.deviceprofile import DeviceProfile, HostVolume
 from edgewise.api.edgedeployment import EdgeDeployment
 from edgewise.api.names import (
     DEPLOYMENT_LABEL,
+    GRPC_PORT,
     HTTP_PORT,
     MANAGED_BY,
     METRICS_PORT,
@@ -23,6 +24,7 @@ from edgewise.api.names import (
 )
 from edgewise.api.units import quantity
 from edgewise.contract.plan import CACHE_FOLDER, PLAN_FOLDER, SECRETS_FOLDER, TOKEN_FILE
+from edgewise.core.children import access
 from edgewise.core.release import canonical
 
 RUNTIME_MEMORY = 96 * 2**20
@@ -31,6 +33,7 @@ USER = 65532
 TOKEN_SECONDS = 7 * 24 * 3600
 """The kubelet renews it at 80 %; a week lets a device that was offline for days report at once."""
 GRACE_SECONDS = 30
+_SECRET = "secret-"  # noqa: S105  begins the names of volumes that hold a model source's Secret
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ def inputs(
             "resources": serving.resources.wire() if serving.resources else None,
             "hostPort": serving.host_port,
             "cache": serving.cache.limit,
+            # Only where it is set: pods made before there was this field are not replaced for it.
+            **({"auth": serving.auth.wire()} if serving.auth else {}),
         },
         tolerations=tuple(toleration.wire() for toleration in deployment.spec.placement.tolerations),
     )
@@ -103,7 +108,7 @@ def template(
         },
         "tolerations": _tolerations(deployment, profile),
         "containers": [_container(deployment, profile, made_from)],
-        "volumes": _volumes(name, profile, made_from),
+        "volumes": [*_volumes(name, profile, made_from), *access.volumes(deployment.spec.serving.auth)],
     }
     if pod.runtime_class_name:
         spec["runtimeClassName"] = pod.runtime_class_name
@@ -130,40 +135,45 @@ def _tolerations(deployment: EdgeDeployment, profile: DeviceProfile) -> list[dic
 
 
 def _container(deployment: EdgeDeployment, profile: DeviceProfile, made_from: PodInputs) -> dict[str, Any]:
-    port: dict[str, Any] = {"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"}
+    ports = {"http": HTTP_PORT, "grpc": GRPC_PORT, "metrics": METRICS_PORT}
+    declared: list[dict[str, Any]] = [
+        {"name": name, "containerPort": port, "protocol": "TCP"} for name, port in ports.items()
+    ]
     if deployment.spec.serving.host_port:
-        port["hostPort"] = deployment.spec.serving.host_port
+        declared[0]["hostPort"] = deployment.spec.serving.host_port
+    probes = access.probes(deployment)
     return {
         "name": "runtime",
         "image": made_from.image,
         "imagePullPolicy": "IfNotPresent",
         "args": ["agent"],
-        "env": _environment(profile),
-        "ports": [port, {"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"}],
+        "env": _environment(deployment, profile),
+        "ports": declared,
         "resources": _resources(deployment, profile, made_from.memory),
-        "readinessProbe": _probe("/v2/health/ready", period=2, failures=2),
-        "livenessProbe": _probe("/v2/health/live", period=10, failures=6),
+        "readinessProbe": _probe(probes.ready, probes.port, period=2, failures=2),
+        "livenessProbe": _probe(probes.live, probes.port, period=10, failures=6),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": _mounts(profile, made_from),
+        "volumeMounts": [*_mounts(profile, made_from), *access.mounts(deployment.spec.serving.auth)],
     }
 
 
-def _environment(profile: DeviceProfile) -> list[dict[str, Any]]:
+def _environment(deployment: EdgeDeployment, profile: DeviceProfile) -> list[dict[str, Any]]:
     downward = {"EDGEWISE_NODE_NAME": "spec.nodeName", "EDGEWISE_POD_NAME": "metadata.name"}
     return [
         *({"name": key, "valueFrom": {"fieldRef": {"fieldPath": path}}} for key, path in downward.items()),
         {"name": "EDGEWISE_PROFILE", "value": profile.metadata.name},
+        *access.environment(deployment.spec.serving.auth),
         *(variable.wire() for variable in profile.spec.pod.env),
     ]
 
 
-def _probe(path: str, period: int, failures: int) -> dict[str, Any]:
+def _probe(path: str, port: int, period: int, failures: int) -> dict[str, Any]:
     return {
-        "httpGet": {"path": path, "port": HTTP_PORT, "scheme": "HTTP"},
+        "httpGet": {"path": path, "port": port, "scheme": "HTTP"},
         "periodSeconds": period,
         "timeoutSeconds": 5,
         "failureThreshold": failures,
@@ -225,12 +235,18 @@ def _mounts(profile: DeviceProfile, made_from: PodInputs) -> list[dict[str, Any]
     ]
 
 
+def secrets_of(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """PodInputs.secrets of a pod spec that was made here."""
+    volumes = (volume for volume in spec.get("volumes") or () if volume["name"].startswith(_SECRET))
+    return tuple(sorted(volume["secret"]["secretName"] for volume in volumes))
+
+
 def _device_name(path: str) -> str:
     return f"device-{short_hash(path, 8)}"
 
 
 def _secret_name(secret: str) -> str:
-    return f"secret-{short_hash(secret, 8)}"
+    return f"{_SECRET}{short_hash(secret, 8)}"
 
 
 def _host_name(volume: HostVolume) -> str:

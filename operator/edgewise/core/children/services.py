@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgewise.api.edgedeployment import EdgeDeployment
-from edgewise.api.names import DEPLOYMENT_LABEL, HTTP_PORT
+from edgewise.api.names import DEPLOYMENT_LABEL, GRPC_PORT, HTTP_PORT
 from edgewise.core.children.meta import child, labelled
 from edgewise.core.outcome import Manifest
 
@@ -33,11 +33,11 @@ def local_service(deployment: EdgeDeployment) -> Manifest:
 
 def _service(deployment: EdgeDeployment, name: str, spec: dict[str, Any]) -> Manifest:
     manifest = labelled(child("v1", "Service", "EdgeDeployment", deployment.metadata, name), "service")
-    port = {"name": "http", "port": HTTP_PORT, "targetPort": HTTP_PORT, "protocol": "TCP"}
+    ports = {"http": HTTP_PORT, "grpc": GRPC_PORT}
     manifest["spec"] = {
         "type": "ClusterIP",
         "selector": {DEPLOYMENT_LABEL: deployment.metadata.name},
-        "ports": [port],
+        "ports": [{"name": role, "port": port, "targetPort": port, "protocol": "TCP"} for role, port in ports.items()],
         **spec,
     }
     return manifest

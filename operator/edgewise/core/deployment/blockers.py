@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgewise.api.names import Reason
+from edgewise.contract import chains
 from edgewise.core import support
 from edgewise.core.observed import ObservedDeployment
 from edgewise.core.outcome import Finding
@@ -94,6 +95,16 @@ def model_cannot_be_honoured(observed: ObservedDeployment) -> Finding | None:
     return None
 
 
+def pipeline_does_not_fit(observed: ObservedDeployment) -> Finding | None:
+    """Its steps and the models they run; a pinned release, or one whose models are gone, fitted when it was made."""
+    names = _followed(observed)
+    if not names or any(name not in observed.models for name in names):
+        return None
+    models = {name: observed.models[name].spec.processing for name in names}
+    problem = chains.problem(observed.deployment.spec.pipeline, models)
+    return Finding(Reason.INVALID_SPEC, problem) if problem else None
+
+
 def _followed(observed: ObservedDeployment) -> list[str]:
     """Models whose present state counts: none while a release is pinned, which has all it needs in its snapshot."""
     spec = observed.deployment.spec
@@ -108,4 +119,5 @@ CHECKS: tuple[Check, ...] = (
     model_is_missing,
     model_cannot_be_read,
     model_cannot_be_honoured,
+    pipeline_does_not_fit,
 )

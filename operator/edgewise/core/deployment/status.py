@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from edgewise.api.edgedeployment import (
     EdgeDeploymentStatus,
     NodeCounts,
@@ -12,7 +14,8 @@ from edgewise.api.edgedeployment import (
 )
 from edgewise.api.names import HTTP_PORT, Reason
 from edgewise.contract.plan import Plan as DevicePlan
-from edgewise.core.children import services, workloads
+from edgewise.core import measured
+from edgewise.core.children import access, services, workloads
 from edgewise.core.deployment.view import Candidate, View
 from edgewise.core.observed import ObservedDeployment
 from edgewise.core.progress import answering, behind
@@ -26,10 +29,11 @@ def status(observed: ObservedDeployment, seen: View, plan: DevicePlan | None) ->
     """All but generation and conditions. plan: the one the devices have from now on; None: none yet."""
     meta, old = observed.deployment.metadata, observed.deployment.status
     local_ip = observed.cluster_ips.get(services.local_name(meta.name))
+    scheme = access.scheme(observed.deployment)
     unplaced = sorted(seen.placed.unplaced.items())
     return EdgeDeploymentStatus(
-        url=f"http://{meta.name}.{meta.namespace}.svc:{HTTP_PORT}" if plan is not None else None,
-        local_url=f"http://{local_ip}:{HTTP_PORT}" if local_ip else old.local_url,
+        url=f"{scheme}://{meta.name}.{meta.namespace}.svc:{HTTP_PORT}" if plan is not None else None,
+        local_url=f"{scheme}://{local_ip}:{HTTP_PORT}" if local_ip else old.local_url,
         release=_releases(old.release, plan),
         nodes=NodeCounts(
             matched=len(seen.devices),
@@ -85,7 +89,16 @@ def _profile(observed: ObservedDeployment, seen: View, candidate: Candidate) -> 
         nodes=len(seen.placed.of(name)),
         ready=sum(device.ready for device in seen.devices if device.profile == name),
         reason=_remark(observed, seen, candidate)[:TEXT],
+        measured=measured.kept(seen.measured, name, _builds(seen))[:LISTED] or None,
     )
+
+
+def _builds(seen: View) -> Iterator[tuple[str, str, str]]:
+    """(model, variant, sha256) of the target's builds, then of the stable release's."""
+    for release in (seen.target, seen.stable):
+        for model, spec in release.models.items() if release is not None else ():
+            for variant in spec.variants:
+                yield model, variant.name, variant.source.sha256
 
 
 def _remark(observed: ObservedDeployment, seen: View, candidate: Candidate) -> str:
@@ -95,7 +108,11 @@ def _remark(observed: ObservedDeployment, seen: View, candidate: Candidate) -> s
         return f"{Reason.NO_BUILD_IN_TARGET}: {candidate.refusal}" if candidate.incumbent else candidate.refusal
     if name not in seen.placed.hosting:
         return "its nodes take a better fitting profile, or have too little memory"
-    got = {device.provider for device in seen.devices if device.profile == name} - {""}
+    devices = [device for device in seen.devices if device.profile == name]
+    shut = next((device for device in devices if device.reason == Reason.ACCESS_NOT_READY), None)
+    if shut is not None:
+        return f"{shut.reason}: {shut.name}: {shut.message}"
+    got = {device.provider for device in devices} - {""}
     if not got:  # the operator has just started: what the devices said before still stands
         before = observed.deployment.status.profiles or ()
         return next((profile.reason for profile in before if profile.name == name and profile.workload), "")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edgewise.api.deviceprofile import DeviceProfile
-from edgewise.core import placement, release
+from edgewise.core import measured, placement, release
 from edgewise.core.children import pods
 from edgewise.core.deployment.images import Images, flavour, images
 from edgewise.core.matching import Fit, fit, rank
+from edgewise.core.measured import Records
 from edgewise.core.observed import ObservedDeployment
 from edgewise.core.placement import Offer, Placed
 from edgewise.core.progress import Goal, NodeProgress, progress, replicas_progress
@@ -75,6 +76,8 @@ class View:
     placed: Placed
     devices: tuple[NodeProgress, ...]
     """Those that shall serve the target."""
+    measured: Records = field(default_factory=dict)
+    """How fast builds are, by profile."""
 
     @property
     def target(self) -> Release:
@@ -126,11 +129,12 @@ def view(observed: ObservedDeployment) -> View:
     allowed = set(observed.deployment.spec.placement.profiles)
     profiles = sorted((p for p in observed.profiles if not allowed or p.metadata.name in allowed), key=rank)
     found = images(observed, profiles)
-    candidates = tuple(_candidate(observed, course, profile, found) for profile in profiles)
+    known = measured.records(observed)
+    candidates = tuple(_candidate(observed, course, profile, found, known) for profile in profiles)
     offers = _offers(observed, course, candidates)
     placed = placement.place(observed.nodes, offers, observed.deployment.spec.placement)
     order = tuple(offer.name for offer in placement.order(offers))
-    return View(course, candidates, found, order, placed, _devices(observed, placed, course))
+    return View(course, candidates, found, order, placed, _devices(observed, placed, course), known)
 
 
 def _course(observed: ObservedDeployment) -> Course:
@@ -154,15 +158,19 @@ def _target(observed: ObservedDeployment, known: Mapping[str, Release]) -> tuple
     return release.make({name: observed.models[name].spec for name in names}, spec.pipeline), gone
 
 
-def _candidate(observed: ObservedDeployment, course: Course, profile: DeviceProfile, found: Images) -> Candidate:
-    requirements = observed.deployment.spec.requirements
+def _candidate(
+    observed: ObservedDeployment, course: Course, profile: DeviceProfile, found: Images, known: Records
+) -> Candidate:
+    name, requirements = profile.metadata.name, observed.deployment.spec.requirements
+    latency_of = measured.latency_of(known, name)
     incumbent = None
     if course.stable is not None:
-        incumbent = _served(observed, course.stable, profile) or fit(profile, course.stable.models, requirements)
+        judged = fit(profile, course.stable.models, requirements, latency_of)
+        incumbent = _served(observed, course.stable, profile) or judged
     return Candidate(
         profile,
-        found.used.get(profile.metadata.name, ""),
-        fit(profile, course.target.models, requirements),
+        found.used.get(name, ""),
+        fit(profile, course.target.models, requirements, latency_of),
         incumbent if incumbent is not None and incumbent.fits else None,
     )
 

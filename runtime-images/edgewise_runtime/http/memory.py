@@ -1,0 +1,23 @@
+"""How many bytes all requests together may hold. Each connection takes what it receives, and gives it back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgewise_runtime.errors import OverloadedError
+
+
+@dataclass(slots=True)
+class Memory:
+    """Counts what has arrived, not what was declared: a thousand clients that promise 64 MB hold nothing yet."""
+
+    limit: int
+    held: int = 0
+
+    def take(self, size: int) -> None:
+        """OverloadedError where that is too much; then nothing was taken."""
+        if self.held + size > self.limit:
+            raise OverloadedError(
+                f"requests hold {self.held} of the {self.limit} bytes this device has for them; try again in a second"
+            )
+        self.held += size

@@ -1,0 +1,73 @@
+"""The second port: /metrics for Prometheus, /healthz and /readyz for the kubelet, POST /poke for the operator."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from edgewise_runtime.access.peer import Peer
+from edgewise_runtime.errors import BadRequestError, MethodError, NotFoundError, RateLimitedError, ServingError, shown
+from edgewise_runtime.http.answer import Answer, whole
+from edgewise_runtime.http.application import Call, Later, refusal
+from edgewise_runtime.http.body import Intake
+from edgewise_runtime.http.head import Head
+from edgewise_runtime.metrics import Metrics
+
+_POKE_SECONDS = 1.0  # a poke only says "report now": a flood of them must not become a flood of reports
+_IGNORED = Intake(limit=64 * 1024)
+_PROMETHEUS = b"Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
+
+Respond = Callable[[memoryview], Answer | Later]
+
+
+class Monitoring:
+    """The metrics port's Application. `on_poke` is called at most once a second; whoever pokes learns nothing and
+    commands nothing."""
+
+    draining = False
+
+    def __init__(self, metrics: Metrics, ready: Callable[[], bool]) -> None:
+        self.on_poke: Callable[[], None] | None = None
+        self._metrics = metrics
+        self._ready = ready
+        self._next_poke = 0.0
+        self._routes: dict[str, tuple[str, Respond]] = {
+            "metrics": ("GET", lambda _body: self._scrape),
+            "healthz": ("GET", lambda _body: whole(b"ok\n")),
+            "readyz": ("GET", self._readyz),
+            "poke": ("POST", self._poke),
+        }
+
+    def call(self, head: Head) -> Call:
+        try:
+            return Call(self._found(head), _IGNORED)
+        except ServingError as error:
+            return refusal(error, guarded=False)
+
+    def admit(self, head: Head, peer: Callable[[], Peer]) -> None:
+        """Nobody is asked for anything: this port is not for the inference network."""
+
+    def _found(self, head: Head) -> Respond:
+        if len(head.path) != 1 or head.path[0] not in self._routes:
+            raise NotFoundError(f"Not Found: {shown(head.target)}; there are /{', /'.join(self._routes)}")
+        method, respond = self._routes[head.path[0]]
+        if ("GET" if head.method == "HEAD" else head.method) != method:
+            raise MethodError(f"Method Not Allowed: {shown(head.target)} takes {method}, not {head.method}", method)
+        return respond
+
+    async def _scrape(self) -> Answer:
+        return whole(await self._metrics.render(), fields=_PROMETHEUS)
+
+    def _readyz(self, _body: memoryview) -> Answer:
+        return whole(b"ready\n") if self._ready() else whole(b"not ready\n", 503)
+
+    def _poke(self, body: memoryview) -> Answer:
+        if body:
+            raise BadRequestError("a poke has no body")
+        now = time.monotonic()
+        if now < self._next_poke:
+            raise RateLimitedError("the last poke was less than a second ago")
+        self._next_poke = now + _POKE_SECONDS
+        if self.on_poke is not None:
+            self.on_poke()
+        return whole(b"", 204)

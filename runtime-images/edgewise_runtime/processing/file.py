@@ -1,0 +1,51 @@
+"""Reads what an EdgeModel has under spec.processing from a YAML file. Called by laptop.py for `serve --processing`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from edgewise.api.names import Reason
+from edgewise.api.processing import Processing
+from edgewise_runtime.engines.base import ModelLoadError
+
+
+def read(path: Path) -> Processing:
+    """ModelLoadError, in one line, where the file is none. Stricter than the cluster: a field that does not exist is a
+    mistake."""
+    try:
+        given = yaml.safe_load(path.read_text())
+        processing = Processing.model_validate(given)
+    except (OSError, UnicodeDecodeError) as error:
+        raise _refusal(path, str(error)) from error
+    except yaml.YAMLError as error:
+        raise _refusal(path, " ".join(str(error).split())) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise _refusal(path, f"{where}: {first['msg']}") from error
+    if (unknown := next(_unknown(given, processing.wire(), ""), None)) is not None:
+        raise _refusal(path, f"{unknown}: there is no such field")
+    return processing
+
+
+def _refusal(path: Path, problem: str) -> ModelLoadError:
+    return ModelLoadError(Reason.LOAD_FAILED, f"{path} is no processing as an EdgeModel has it: {problem}")
+
+
+def _unknown(given: Any, taken: Any, where: str) -> Iterator[str]:
+    """Paths in `given` of which nothing came into `taken`."""
+    if isinstance(given, dict) and isinstance(taken, dict):
+        for key, value in given.items():
+            path = f"{where}.{key}".lstrip(".")
+            if key in taken:
+                yield from _unknown(value, taken[key], path)
+            else:
+                yield path
+    if isinstance(given, list) and isinstance(taken, list):
+        for index, (value, other) in enumerate(zip(given, taken, strict=True)):
+            yield from _unknown(value, other, f"{where}[{index}]")

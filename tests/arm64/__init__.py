@@ -1,0 +1,1 @@
+"""What of the product is for arm64, on whatever machine: wheels, images, the runtime really run."""
