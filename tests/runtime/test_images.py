@@ -57,5 +57,7 @@ def test_every_setting_is_in_the_readme_with_its_default() -> None:
     for field in dataclasses.fields(Settings):
         variable = f"EDGEWISE_{field.name.upper()}"
         assert f"`{variable}`" in readme
-        if isinstance(field.default, (int, float)):
+        if isinstance(field.default, bool):
+            assert f"| `{variable}` | {str(field.default).lower()} |" in readme
+        elif isinstance(field.default, (int, float)):
             assert f"| `{variable}` | {field.default:g} |" in readme or f"| `{variable}` | {field.default} |" in readme

@@ -54,7 +54,7 @@ CHOICES: dict[str, tuple[list[Measurement], dict[str, Any]]] = {
     ),
     "a batch that gains": (
         [took(1, 1, 1, 10), took(1, 2, 1, 10), took(1, 2, 4, 20), took(1, 2, 8, 36)],
-        {"batch": 8, "gain": 80 / 36, "wait": pytest.approx(0.00275)},
+        {"batch": 8, "gain": 80 / 36, "wait": pytest.approx(0.0055)},
     ),
     "of batches that gain about the same the smallest": (
         [took(1, 1, 1, 10), took(1, 1, 4, 20), took(1, 1, 8, 39)],

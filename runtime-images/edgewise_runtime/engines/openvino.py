@@ -6,6 +6,7 @@ for less: where the processor has bf16, OpenVINO would use it by itself, and ans
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from collections.abc import Mapping, Sequence
@@ -83,7 +84,10 @@ class OpenVINOSession:
         self._pool.clear()
         compiled = self._compiled
         if compiled is not None:
-            compiled.release_memory()
+            with contextlib.suppress(
+                RuntimeError
+            ):  # refused in the middle of a run; the next call comes 10 s idle later
+                compiled.release_memory()
 
     def close(self) -> None:
         self._pool.close()

@@ -35,7 +35,7 @@ class Wheels:
 
     @property
     def folder(self) -> Path:
-        version = hashlib.sha256(" ".join([self.interpreter, *self.requirements]).encode()).hexdigest()[:12]
+        version = hashlib.sha256(" ".join([_identity(self.interpreter), *self.requirements]).encode()).hexdigest()[:12]
         return cache() / "bench" / f"{self.name}-{version}"
 
     @property
@@ -54,6 +54,11 @@ class Wheels:
                     run(folder / "bin/pip", "install", "--quiet", "--disable-pip-version-check", *self.requirements)
                     done.touch()
         return str(folder / "bin" / "python")
+
+
+def _identity(interpreter: str) -> str:
+    """The same for every environment made from one Python, such as those of two clones."""
+    return str(Path(interpreter).resolve())
 
 
 KSERVE = Wheels("kserve", ("kserve==0.21.0", "onnxruntime==1.31.1"))
