@@ -121,6 +121,16 @@ def second_model(product: Product, programme: Programme) -> None:
         programme.seen(f"somebody says {recording.replace('-', ' ')!r}", f"speech at {heard}")
 
 
+def pipeline(product: Product, programme: Programme) -> None:
+    """A picture in, text out: three models in a row, served as one."""
+    tell("kubectl apply --server-side -f examples/06-pipeline   # where text stands, which way up, what it says")
+    texts = [line.text for line in examples.pipeline(product).lines]
+    for text in texts:
+        tell(f"  {escape(text)}")
+    programme.seen("lines read on a scanned page", f"{len(texts)}, such as {max(texts, key=len)!r}")
+    product.kubectl("delete", "edgedeployment", "ocr")
+
+
 SCENES = (
     ("One logical model, the right build on each device", placement),
     ("Real predictions", predictions),
@@ -128,4 +138,5 @@ SCENES = (
     ("A device cut off from the network", offline),
     ("Cloud help, when it pays", cloud),
     ("A second model that nobody here trained", second_model),
+    ("Three models in a row read a picture", pipeline),
 )
