@@ -60,6 +60,16 @@ def test_a_device_that_is_back_takes_the_new_version_before_its_kubelet_says_tha
     assert [poke.pod for poke in made.reconcile().pokes] == ["digits-cpu-pi-5"]
 
 
+def test_a_device_that_is_back_and_behind_is_asked_once() -> None:
+    made = settled(PI)
+    made.cut("pi-5")
+    made.reconnect("pi-5")
+    made.settle()
+    made.release(V2)
+    plan = made.reconcile()
+    assert [poke.insist for poke in plan.pokes if poke.pod == "digits-cpu-pi-5"] == [True]
+
+
 def test_a_device_that_falls_silent_again_is_offline_again() -> None:
     made = settled(PI)
     made.cut("pi-5")

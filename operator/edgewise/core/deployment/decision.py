@@ -48,7 +48,8 @@ def _carried_on(observed: ObservedDeployment, seen: View, verdict: Verdict, now:
     inputs = templates.made_from(observed, seen)
     children = _children(observed, seen, plan, inputs)
     replaced = templates.due(observed, seen, inputs)
-    late, away = behind(observed, plan.sequence, seen.settled), to_ask(observed)
+    late = behind(observed, plan.sequence, seen.settled)
+    away = [pod for pod in to_ask(observed) if pod not in late]  # one poke a pod
     verdict = _with_outdated(observed, verdict, templates.outdated(observed, seen, inputs))
     busy = verdict.reconciling or late or away or replaced
     writes = Plan(
