@@ -1,4 +1,4 @@
-"""The device that most tests of the protocol talk to."""
+"""The devices that tests of the protocol talk to: the open one of most, and guarded ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from tests.runtime.serving import Device, running, served
+from edgewise_runtime.access import access as door
+from tests.runtime.guarded import by_certificate, by_token, guarded
+from tests.runtime.issuer import Issuer
+from tests.runtime.serving import Device, Running, running, served
 from tests.runtime.suite import LIMITS, elsewhere, examples
 
 
@@ -28,4 +31,28 @@ async def device(tmp_path: Path) -> AsyncIterator[Device]:
             return
     models = [served(each.path, each.name, each.version, each.confidence) for each in examples(tmp_path)]
     async with running(*models, **LIMITS) as device:
+        yield device
+
+
+@pytest.fixture
+def issuer() -> Issuer:
+    return Issuer()
+
+
+@pytest.fixture
+def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Renewed Secrets are seen at once."""
+    monkeypatch.setattr(door, "_LOOK_SECONDS", 0.01)
+
+
+@pytest.fixture
+async def with_tokens(tmp_path: Path) -> AsyncIterator[Running]:
+    async with guarded(tmp_path, **by_token(tmp_path)) as device:
+        yield device
+
+
+@pytest.fixture
+async def with_both_sides(tmp_path: Path, issuer: Issuer) -> AsyncIterator[Running]:
+    """Client and server show certificates."""
+    async with guarded(tmp_path, **by_certificate(tmp_path, issuer, clients=issuer)) as device:
         yield device

@@ -17,43 +17,20 @@ import tritonclient.http as triton
 import tritonclient.http.aio as triton_aio
 
 from edgewise.api.access import RateLimit
-from edgewise_runtime.access import access as door
 from edgewise_runtime.http import handshakes
 from tests.runtime.agent.waiting import until
-from tests.runtime.guarded import TOKEN, by_certificate, by_token, curl, guarded, limit
+from tests.runtime.guarded import TOKEN, by_certificate, curl, guarded, limit
 from tests.runtime.issuer import Issuer, Pair
 from tests.runtime.serving import Running, ones
 
-pytestmark = pytest.mark.loops
+pytestmark = [pytest.mark.loops, pytest.mark.usefixtures("looking_often")]
 BEARING = {"Authorization": f"Bearer {TOKEN}"}  # tritonclient writes into what it is given: it gets copies
 PATHS = ["/v2", "/v2/models", "/v2/models/linear", "/v2/models/nope", "/v2/models/linear/ready", "/v2/nowhere", "/"]
-
-
-@pytest.fixture(autouse=True)
-def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "_LOOK_SECONDS", 0.01)
-
-
-@pytest.fixture
-def issuer() -> Issuer:
-    return Issuer()
-
-
-@pytest.fixture
-async def with_tokens(tmp_path: Path) -> AsyncIterator[Running]:
-    async with guarded(tmp_path, **by_token(tmp_path)) as device:
-        yield device
 
 
 @pytest.fixture
 async def with_tls(tmp_path: Path, issuer: Issuer) -> AsyncIterator[Running]:
     async with guarded(tmp_path, **by_certificate(tmp_path, issuer)) as device:
-        yield device
-
-
-@pytest.fixture
-async def with_both_sides(tmp_path: Path, issuer: Issuer) -> AsyncIterator[Running]:
-    async with guarded(tmp_path, **by_certificate(tmp_path, issuer, clients=issuer)) as device:
         yield device
 
 

@@ -10,12 +10,12 @@ import pytest
 
 from edgewise.api.access import RateLimit
 from edgewise_runtime.access import Access, Demands, Peer
-from edgewise_runtime.access import access as door
 from edgewise_runtime.errors import RateLimitedError, UnauthorizedError, UnavailableError
 from edgewise_runtime.settings import Settings, SettingsError
 from tests.runtime.agent.waiting import until
 from tests.runtime.issuer import Issuer
 
+pytestmark = pytest.mark.usefixtures("looking_often")
 TOKEN = "0123456789abcdef0123456789abcdef"
 LAN = Peer("192.0.2.7")
 OTHER = Peer("192.0.2.8")
@@ -29,11 +29,6 @@ def secret(tmp_path: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / "camera").write_text(TOKEN + "\n")
     return folder
-
-
-@pytest.fixture(autouse=True)
-def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "_LOOK_SECONDS", 0.01)
 
 
 def bearing(token: str) -> str:

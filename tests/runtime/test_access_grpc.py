@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,35 +14,12 @@ import tritonclient.grpc as triton
 import tritonclient.grpc.aio as triton_aio
 
 from edgewise.api.access import RateLimit
-from edgewise_runtime.access import access as door
-from tests.runtime.guarded import TOKEN, by_certificate, by_token, guarded, limit
+from tests.runtime.guarded import TOKEN, guarded, limit
 from tests.runtime.issuer import Issuer, Pair
 from tests.runtime.serving import Running, ones
 
-pytestmark = pytest.mark.loops
+pytestmark = [pytest.mark.loops, pytest.mark.usefixtures("looking_often")]
 BEARING = {"authorization": f"Bearer {TOKEN}"}
-
-
-@pytest.fixture(autouse=True)
-def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "_LOOK_SECONDS", 0.01)
-
-
-@pytest.fixture
-def issuer() -> Issuer:
-    return Issuer()
-
-
-@pytest.fixture
-async def with_tokens(tmp_path: Path) -> AsyncIterator[Running]:
-    async with guarded(tmp_path, **by_token(tmp_path)) as device:
-        yield device
-
-
-@pytest.fixture
-async def with_both_sides(tmp_path: Path, issuer: Issuer) -> AsyncIterator[Running]:
-    async with guarded(tmp_path, **by_certificate(tmp_path, issuer, clients=issuer)) as device:
-        yield device
 
 
 def tensor() -> Any:

@@ -12,22 +12,11 @@ from pathlib import Path
 import pytest
 
 from edgewise_runtime.access import Access, Demands, Peer
-from edgewise_runtime.access import access as door
 from tests.runtime.issuer import Issuer, Pair
 
-pytestmark = pytest.mark.loops
+pytestmark = [pytest.mark.loops, pytest.mark.usefixtures("looking_often")]
 Ask = Callable[[Pair | None], Awaitable[str]]
 """Connects, with this certificate; what the server makes of the client: its name, or `refused`."""
-
-
-@pytest.fixture(autouse=True)
-def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "_LOOK_SECONDS", 0.01)
-
-
-@pytest.fixture
-def issuer() -> Issuer:
-    return Issuer()
 
 
 @pytest.fixture
