@@ -17,13 +17,13 @@ from edgewise_runtime.escalation.client import Client
 from edgewise_runtime.escalation.policy import Escalator
 from edgewise_runtime.grpc.listener import GrpcListener
 from edgewise_runtime.http.listener import Listener
-from edgewise_runtime.http.memory import Memory
 from edgewise_runtime.http.monitoring import Monitoring
-from edgewise_runtime.http.reception import Limits
 from edgewise_runtime.http.routes import Routes
 from edgewise_runtime.idle import give_back_when_idle
 from edgewise_runtime.metrics import Metrics
 from edgewise_runtime.models import Models
+from edgewise_runtime.ports.memory import Memory
+from edgewise_runtime.ports.reception import Limits
 from edgewise_runtime.scheduling.dispatch import Dispatch
 from edgewise_runtime.series import Sample
 from edgewise_runtime.settings import Settings

@@ -17,7 +17,7 @@ import tritonclient.http as triton
 import tritonclient.http.aio as triton_aio
 
 from edgewise.api.access import RateLimit
-from edgewise_runtime.http import handshakes
+from edgewise_runtime.ports import handshakes
 from tests.runtime.agent.waiting import until
 from tests.runtime.guarded import TOKEN, by_certificate, curl, guarded, limit
 from tests.runtime.issuer import Issuer, Pair

@@ -15,11 +15,12 @@ from edgewise_runtime.access import Peer
 from edgewise_runtime.errors import OverloadedError
 from edgewise_runtime.http.answer import Answer, whole
 from edgewise_runtime.http.application import Call, Later
-from edgewise_runtime.http.body import Intake, aligned, encoding_of
+from edgewise_runtime.http.body import encoding_of
 from edgewise_runtime.http.head import Head
 from edgewise_runtime.http.listener import Listener
-from edgewise_runtime.http.memory import Memory
-from edgewise_runtime.http.reception import Limits
+from edgewise_runtime.ports.content import Intake, aligned
+from edgewise_runtime.ports.memory import Memory
+from edgewise_runtime.ports.reception import Limits
 from tests.runtime.agent.waiting import until
 from tests.runtime.raw import LIVE, Raw, Reply, connected, post
 

@@ -14,12 +14,12 @@ from edgewise_runtime.access import Peer
 from edgewise_runtime.errors import ServingError
 from edgewise_runtime.http.answer import whole
 from edgewise_runtime.http.application import Call
-from edgewise_runtime.http.body import Intake
 from edgewise_runtime.http.connection import Connection
 from edgewise_runtime.http.head import END, Head, parse_head
-from edgewise_runtime.http.memory import Memory
-from edgewise_runtime.http.reception import Limits
 from edgewise_runtime.http.service import Service
+from edgewise_runtime.ports.content import Intake
+from edgewise_runtime.ports.memory import Memory
+from edgewise_runtime.ports.reception import Limits
 from tests.runtime.raw import chunked, post
 
 LIMIT = 2000

@@ -21,7 +21,7 @@ from edgewise_runtime.grpc.heads import GOOD_END, NO_GRPC, START, Head
 from edgewise_runtime.grpc.inbox import PREFIX, Bin, Inbox
 from edgewise_runtime.grpc.method import Answer, Later, Method, Nothing
 from edgewise_runtime.grpc.outbox import Out
-from edgewise_runtime.http.body import Intake, unpacked
+from edgewise_runtime.ports.content import Intake, unpacked
 
 if TYPE_CHECKING:
     from edgewise_runtime.grpc.connection import Connection

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from edgewise_runtime.errors import BadRequestError, TooLargeError
 from edgewise_runtime.grpc.layouts import tensor_at
-from edgewise_runtime.http.body import aligned
+from edgewise_runtime.ports.content import aligned
 
 PREFIX = 5
 """Bytes before each message: whether it is compressed, and its length."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from edgewise_runtime.dataplane import DataPlane
 from edgewise_runtime.grpc.connection import Connection
 from edgewise_runtime.grpc.service import Service
-from edgewise_runtime.http.memory import Memory
-from edgewise_runtime.http.port import Port
-from edgewise_runtime.http.reception import Limits
+from edgewise_runtime.ports.memory import Memory
+from edgewise_runtime.ports.port import Port
+from edgewise_runtime.ports.reception import Limits
 from edgewise_runtime.settings import Settings
 
 _KEEP_ALIVE = 300.0  # seconds without a call; gRPC's clients keep connections for hours, and come again without a word

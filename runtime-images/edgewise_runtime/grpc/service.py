@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from edgewise_runtime.access.peer import Peer
 from edgewise_runtime.dataplane import DataPlane
 from edgewise_runtime.grpc.heads import Head
-from edgewise_runtime.http.memory import Memory
-from edgewise_runtime.http.reception import Limits, Reception
+from edgewise_runtime.ports.memory import Memory
+from edgewise_runtime.ports.reception import Limits, Reception
 from edgewise_runtime.settings import Settings
 
 if TYPE_CHECKING:

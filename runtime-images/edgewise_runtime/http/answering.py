@@ -12,9 +12,9 @@ from functools import partial
 from edgewise_runtime.errors import ServingError
 from edgewise_runtime.http.answer import Answer, error_answer, failure, write
 from edgewise_runtime.http.application import Call, Later
-from edgewise_runtime.http.body import unpacked
 from edgewise_runtime.http.head import Head
 from edgewise_runtime.http.service import Service
+from edgewise_runtime.ports.content import unpacked
 
 log = logging.getLogger(__name__)
 

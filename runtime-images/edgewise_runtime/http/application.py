@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from edgewise_runtime.access.peer import Peer
 from edgewise_runtime.errors import ServingError
 from edgewise_runtime.http.answer import Answer
-from edgewise_runtime.http.body import Intake
 from edgewise_runtime.http.head import Head
+from edgewise_runtime.ports.content import Intake
 
 _NO_BODY = Intake()
 

@@ -12,9 +12,10 @@ from edgewise_runtime.access.peer import Peer
 from edgewise_runtime.errors import BodyTimeoutError, ServingError, UnavailableError
 from edgewise_runtime.http.answer import CONTINUE, error_answer, write
 from edgewise_runtime.http.answering import Answering
-from edgewise_runtime.http.body import ChunkedBody, SizedBody, placed
+from edgewise_runtime.http.body import ChunkedBody, SizedBody
 from edgewise_runtime.http.head import END, check_part, parse_head
 from edgewise_runtime.http.service import Service
+from edgewise_runtime.ports.content import placed
 
 _TURN = 16  # requests that a client who sends many at once is answered before others have their turn
 _NOTHING = memoryview(b"")

@@ -11,9 +11,10 @@ from edgewise_runtime.errors import BadRequestError, ServingError, TooLargeError
 from edgewise_runtime.escalation.hops import HOPS_HEADER
 from edgewise_runtime.http.answer import JSON, OCTETS, Answer
 from edgewise_runtime.http.application import Call, Later
-from edgewise_runtime.http.body import Intake, encoding_of
+from edgewise_runtime.http.body import encoding_of
 from edgewise_runtime.http.compression import QUICK, Wish, compressed, wish_of
 from edgewise_runtime.http.head import Head
+from edgewise_runtime.ports.content import Intake
 from edgewise_runtime.protocol.binary import HEADER
 from edgewise_runtime.protocol.messages import InferRequest, InferResponse
 from edgewise_runtime.protocol.requests import decode_raw, decode_request

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from edgewise_runtime.http.application import Application
 from edgewise_runtime.http.connection import Connection
-from edgewise_runtime.http.memory import Memory
-from edgewise_runtime.http.port import Port
-from edgewise_runtime.http.reception import Limits
 from edgewise_runtime.http.service import Service
+from edgewise_runtime.ports.memory import Memory
+from edgewise_runtime.ports.port import Port
+from edgewise_runtime.ports.reception import Limits
 
 
 class Listener(Port):

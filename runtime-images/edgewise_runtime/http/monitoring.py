@@ -9,9 +9,9 @@ from edgewise_runtime.access.peer import Peer
 from edgewise_runtime.errors import BadRequestError, MethodError, NotFoundError, RateLimitedError, ServingError, shown
 from edgewise_runtime.http.answer import Answer, whole
 from edgewise_runtime.http.application import Call, Later, refusal
-from edgewise_runtime.http.body import Intake
 from edgewise_runtime.http.head import Head
 from edgewise_runtime.metrics import Metrics
+from edgewise_runtime.ports.content import Intake
 
 _POKE_SECONDS = 1.0  # a poke only says "report now": a flood of them must not become a flood of reports
 _IGNORED = Intake(limit=64 * 1024)

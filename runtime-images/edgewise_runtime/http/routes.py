@@ -11,9 +11,9 @@ from edgewise_runtime.dataplane import DataPlane
 from edgewise_runtime.errors import ForbiddenError, MethodError, NotFoundError, ServingError, shown
 from edgewise_runtime.http.answer import Answer, json_answer
 from edgewise_runtime.http.application import Call, refusal
-from edgewise_runtime.http.body import Intake
 from edgewise_runtime.http.head import Head
 from edgewise_runtime.http.inference import inference_call
+from edgewise_runtime.ports.content import Intake
 from edgewise_runtime.settings import Settings
 
 _IGNORED = Intake(limit=64 * 1024)  # bytes of a body that changes nothing here

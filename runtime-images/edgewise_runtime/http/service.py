@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from edgewise_runtime.http.application import Application, Call
 from edgewise_runtime.http.head import Head
-from edgewise_runtime.http.memory import Memory
-from edgewise_runtime.http.reception import Limits, Reception
+from edgewise_runtime.ports.memory import Memory
+from edgewise_runtime.ports.reception import Limits, Reception
 
 _KNOWN = 256  # heads; a device has few kinds of clients
 _KNOWN_SIZE = 2048  # bytes of a head worth remembering: all of them together stay below 512 KiB

@@ -110,10 +110,10 @@ async def serve_ours(run: Run, port: int) -> None:
     """The layer alone: its listener, with an application that does what the others' does."""
     from edgewise_runtime.http.answer import whole
     from edgewise_runtime.http.application import Call
-    from edgewise_runtime.http.body import Intake
     from edgewise_runtime.http.listener import Listener
-    from edgewise_runtime.http.memory import Memory
-    from edgewise_runtime.http.reception import Limits
+    from edgewise_runtime.ports.content import Intake
+    from edgewise_runtime.ports.memory import Memory
+    from edgewise_runtime.ports.reception import Limits
 
     class Application:
         draining = False

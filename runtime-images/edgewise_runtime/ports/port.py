@@ -8,8 +8,8 @@ import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 
-from edgewise_runtime.http.handshakes import Handshakes
-from edgewise_runtime.http.reception import Guest, Reception
+from edgewise_runtime.ports.handshakes import Handshakes
+from edgewise_runtime.ports.reception import Guest, Reception
 
 _BACKLOG = 1024
 

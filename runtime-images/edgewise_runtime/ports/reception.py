@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
-from edgewise_runtime.http.memory import Memory
+from edgewise_runtime.ports.memory import Memory
 
 _SCRATCH = 64 * 1024
 
