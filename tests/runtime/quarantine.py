@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import socket
 import subprocess
@@ -68,13 +69,17 @@ class Quarantined:
 
 
 @contextlib.asynccontextmanager
-async def quarantined(*command: str, model: str = "") -> AsyncIterator[Quarantined]:
-    """`command` is a Python command line without the interpreter. `model`: it serves, and is asked this one."""
+async def quarantined(*command: str, home: Path, model: str = "") -> AsyncIterator[Quarantined]:
+    """`command` is a Python command line without the interpreter. `model`: it serves, and is asked this one.
+
+    `home` is where it keeps consent and identities. Its environment is a device's, not ours: engines are quiet of
+    themselves where they find CI=true, and where somebody has set ORT_DISABLE_TELEMETRY.
+    """
     apart = ["unshare", "--net", "--mount", sys.executable, "-m", "tests.runtime.quarantine"]
     process = await asyncio.create_subprocess_exec(
         *apart, model, sys.executable, *command,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[2], env={"PATH": os.environ["PATH"], "HOME": str(home)},
     )  # fmt: skip
     it = Quarantined(process)
     listening = asyncio.ensure_future(it.listen())
