@@ -74,6 +74,10 @@ bench-main: $(VENV)/.installed prerequisites ## Figures of the main job on the t
 bench-serving: $(VENV)/.installed prerequisites ## Figures of the runtime against KServe, MLServer and PyTriton, into build/bench/serving.json (about 20 min; ONLY=health,overload: some).
 	@$(BIN)/python -m tests.bench.serving $(if $(ONLY),--only $(ONLY))
 
+.PHONY: bench-hybrid
+bench-hybrid: $(VENV)/.installed prerequisites ## What cloud help is worth, and what it costs, into build/bench/hybrid.json (ONLY=accuracy,faults: some).
+	@$(BIN)/python -m tests.bench.hybrid $(if $(ONLY),--only $(ONLY))
+
 .PHONY: bench-http-layers
 bench-http-layers: $(VENV)/.installed prerequisites ## HTTP layers the runtime could have had, into build/bench/http-layers.json (a minute).
 	@$(BIN)/python -m tests.bench.layers

@@ -20,7 +20,7 @@ from edgewise_runtime.engines import memory
 from edgewise_runtime.engines.base import EngineOptions, ModelLoadError
 from edgewise_runtime.models import Models
 from edgewise_runtime.server import Server
-from edgewise_runtime.settings import Settings, SettingsError
+from edgewise_runtime.settings import PORTS, Settings, SettingsError
 from edgewise_runtime.tuning.tuner import Tuner
 
 log = logging.getLogger("edgewise_runtime")
@@ -32,8 +32,8 @@ def main() -> None:
     memory.arrange_heap()
     try:
         settings = Settings.from_environment()
-        logs.configure(settings.log_level, as_json=arguments.command == "agent")
-        _run(_serve(arguments, settings) if arguments.command == "serve" else _agent(settings))
+        logs.configure(settings.log_level, as_json=arguments.command != "serve")
+        _run(_commanded(arguments, settings))
     except (SettingsError, ModelLoadError, OSError, ValueError) as error:
         sys.exit(f"edgewise-runtime: {error}")
 
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="edgewise-runtime", description="Serves models by the Open Inference Protocol."
     )
     parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="serve | agent")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="serve | agent | gateway")
     serve = commands.add_parser("serve", help="serve a model file; no Kubernetes needed")
     serve.add_argument("model", type=Path, help="a file: .onnx, .tflite, or a .zip of OpenVINO's .xml and .bin")
     serve.add_argument("--processing", type=Path, help="YAML with what an EdgeModel has under spec.processing")
@@ -61,11 +61,24 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--provider", action="append", default=[], help="EdgeTPU, GPU, …; repeat in order of liking")
     serve.add_argument("--name", default="", help="name in URLs (default: the file's name)")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s; 0.0.0.0: all)")
-    serve.add_argument("--port", type=int, default=8000, help="0: any free one (default: %(default)s)")
-    serve.add_argument("--grpc-port", type=int, help="default: 8001 beside port 8000, else any free one")
-    serve.add_argument("--metrics-port", type=int, default=0, help="default: any free one")
+    serve.add_argument("--port", type=_port, default=HTTP_PORT, help="0: any free one (default: %(default)s)")
+    serve.add_argument("--grpc-port", type=_port, help="default: 8001 beside port 8000, else any free one")
+    serve.add_argument("--metrics-port", type=_port, default=0, help="default: any free one")
     commands.add_parser("agent", help="in a pod: follow the plan in EDGEWISE_PLAN_FOLDER")
+    commands.add_parser("gateway", help="in a pod: no model; hand all requests to the plan's targets")
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) >= PORTS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: a whole number from 0 to {PORTS - 1} is needed")
+    return int(text)
+
+
+def _commanded(arguments: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any, None]:
+    if arguments.command == "serve":
+        return _serve(arguments, settings)
+    return _agent(settings) if arguments.command == "agent" else _gateway(settings)
 
 
 async def _serve(arguments: argparse.Namespace, settings: Settings) -> None:
@@ -103,6 +116,14 @@ async def _agent(settings: Settings) -> None:
     models = Models()
     server = Server(models, settings)
     await _until_stopped(server, settings, lambda: agent.run(server, models, settings))
+
+
+async def _gateway(settings: Settings) -> None:
+    from edgewise_runtime import gateway
+
+    models = Models()
+    server = Server(models, settings, questions=settings.max_connections)
+    await _until_stopped(server, settings, lambda: gateway.run(server, models, settings))
 
 
 async def _until_stopped(server: Server, settings: Settings, work: Callable[[], Awaitable[None]]) -> None:

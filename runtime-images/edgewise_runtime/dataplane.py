@@ -5,63 +5,31 @@ One request: find the model, check the input, run it here, weigh the answer, per
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from edgewise_runtime import __version__
 from edgewise_runtime.access import Access
-from edgewise_runtime.engines.base import Array, Session, TensorSpec
-from edgewise_runtime.errors import (
-    BadRequestError,
-    ModelFailedError,
-    NotFoundError,
-    ServingError,
-    UnavailableError,
-    shown,
-)
-from edgewise_runtime.escalation.confidence import confidence_of
-from edgewise_runtime.escalation.policy import Escalator, Help
-from edgewise_runtime.escalation.review import Expected
-from edgewise_runtime.ledger import DEVICE, Course, Ledger
+from edgewise_runtime.answers import Local, expected_instead, from_target, is_private
+from edgewise_runtime.engines.base import Session, TensorSpec
+from edgewise_runtime.errors import DeadlineError, ModelFailedError, ServingError, UnavailableError
+from edgewise_runtime.escalation.errand import Errand
+from edgewise_runtime.escalation.policy import Escalator
+from edgewise_runtime.ledger import Course, Ledger
 from edgewise_runtime.metrics import Metrics
 from edgewise_runtime.models import Models, ServedModel
 from edgewise_runtime.protocol import catalogue
-from edgewise_runtime.protocol.checks import feeds_of, outputs_of
-from edgewise_runtime.protocol.messages import InferRequest, InferResponse, Scalar, Tensor
+from edgewise_runtime.protocol.messages import InferRequest, InferResponse
 from edgewise_runtime.scheduling.dispatch import Dispatch
+from edgewise_runtime.spool.example import Example, Offers
 
 EXTENSIONS = ("binary_tensor_data", "model_configuration", "statistics", "model_repository")
-SOURCE = "edgewise_source"
-CONFIDENCE = "edgewise_confidence"
-PRIVACY = "edgewise_privacy"
+_REPLACED = (UnavailableError, ModelFailedError, DeadlineError)  # a target may be asked instead
 
-
-class _Local:
-    """The device's own answer. It may hold one output more than the client wanted, for the confidence."""
-
-    __slots__ = ("confidence", "feeds", "names", "outputs", "served", "wanted")
-
-    def __init__(self, request: InferRequest, served: ServedModel, course: Course) -> None:
-        """BadRequestError where the request does not fit the model."""
-        course.model, course.version = served.name, served.version
-        self.served = served
-        self.feeds = feeds_of(request, served.input_specs)
-        self.wanted = self.names = outputs_of(request, served.output_names, served.output_specs)
-        if served.measured is not None and served.measured.output not in self.wanted:
-            self.names = (*self.wanted, served.measured.output)
-        self.outputs: dict[str, Array]
-        self.confidence: float | None = None
-
-    def take(self, arrays: Sequence[Array]) -> _Local:
-        """`arrays`: those of `names`."""
-        self.outputs = dict(zip(self.names, arrays, strict=True))
-        measured = self.served.measured
-        if measured is not None:
-            spec, output = self.served.output_specs[measured.output], self.outputs[measured.output]
-            real = spec.quantization.real(output) if spec.quantization else output
-            self.confidence = confidence_of(real, measured)
-        return self
+Pending = Callable[[], Coroutine[Any, Any, InferResponse]]
+"""What to await for an answer, which is not counted before."""
 
 
 @dataclass
@@ -74,6 +42,9 @@ class DataPlane:
     access: Access = field(default_factory=Access)
     """Whom both transports ask before they take a request in."""
     escalator: Escalator | None = None
+    """Of the newest plan. None: nobody may be asked."""
+    spool: Offers | None = None
+    """Where hard requests are kept; None: nowhere."""
     draining: bool = False
     ledger: Ledger = field(init=False)
 
@@ -137,80 +108,95 @@ class DataPlane:
         self.ledger.refused(error)
 
     def refuse_early(self, name: str, version: str, size: int) -> None:
-        """ServingError where a request of `size` bytes would get it anyway: a model that is not here, a full queue."""
-        if self.escalator is None:  # a target may take what this device cannot
+        """ServingError where a request of `size` bytes would get it anyway: a model that is not here, a full queue, and
+        no target that takes it."""
+        try:
             self.dispatch.refuse_early(self.models.find(name, version), size)
+        except UnavailableError as error:
+            escalator = self.escalator
+            if escalator is None or not escalator.covers(error) or not escalator.can_ask(size):
+                raise
 
     def inputs_of(self, name: str, version: str) -> tuple[TensorSpec, ...]:
         return self.models.find(name, version).session.inputs
 
-    def infer_now(self, request: InferRequest) -> InferResponse | None:
-        """As `infer`, where nothing has to be waited for: the model is quick, nobody waits for it, no target would be
-        asked. None: nothing was done or counted, await `infer`."""
-        if self.escalator is not None:
-            return None
+    def infer_now(self, request: InferRequest, hops: int = 0) -> InferResponse | Pending:
+        """As `infer`, where nothing has to be waited for: the model is quick, nobody waits for it, no target is asked.
+        Else what to await for it."""
         with Course(self.ledger) as course:
-            if request.parameters:
-                _private(request)
-            served = self.models.find(request.model, request.version)
-            local = _Local(request, served, course)
-            arrays = self.dispatch.run_now(served, local.feeds, local.names, request.nbytes)
-            if arrays is None:
-                course.postponed = True
-                return None
-            return _from_device(request, local.take(arrays))
+            errand = Errand(request, hops, None if is_private(request) else self.escalator, course.started)
+            local: Local | None = None
+            try:
+                local = self._run_now(request, course)
+                if local is not None and not errand.doubts(local.confidence):
+                    return self._own(errand, local, course)
+            except _REPLACED as error:
+                if not errand.covered(error):
+                    raise
+            course.postponed = True
+        return partial(self._infer, errand, local)
 
     async def infer(self, request: InferRequest, hops: int = 0) -> InferResponse:
         """The best answer there is. `hops`: how often others passed it on. ServingError where there is none."""
-        with Course(self.ledger) as course:
-            return await self._answer(request, hops, course)
+        outcome = self.infer_now(request, hops)
+        return outcome if isinstance(outcome, InferResponse) else await outcome()
 
-    async def _answer(self, request: InferRequest, hops: int, course: Course) -> InferResponse:
-        escalator = None if _private(request) else self.escalator
-        if escalator is not None:
-            escalator.spending.request()
-        try:
-            local = await self._run_here(request, course)
-        except (UnavailableError, ModelFailedError) as error:
-            if escalator is None or not escalator.replaces(error):
-                raise
-            help_ = await escalator.ask(request, self._expected(request), hops)
+    async def _infer(self, errand: Errand, local: Local | None) -> InferResponse:
+        """`local`: a doubtful answer that is there already."""
+        with Course(self.ledger, errand.started) as course:
+            if local is None:
+                try:
+                    local = await self._run_here(errand.request, course)
+                except _REPLACED as error:
+                    response = await self._instead(errand, error, course)
+                    if response is None:
+                        raise
+                    return response
+                if not errand.doubts(local.confidence):
+                    return self._own(errand, local, course)
+            course.model, course.version = local.served.name, local.served.version
+            help_ = await errand.ask(local.expected())
             if help_ is None:
-                raise
-            return _from_target(request, help_, request.outputs, course)
-        if escalator is not None and local.confidence is not None and escalator.below(local.confidence):
-            help_ = await escalator.ask(request, _compared(local), hops)
-            if help_ is not None:
-                return _from_target(request, help_, local.wanted, course)
-        return _from_device(request, local)
+                return self._own(errand, local, course)
+            return from_target(errand.request, help_, course, local.wanted)
 
-    async def _run_here(self, request: InferRequest, course: Course) -> _Local:
+    async def _instead(self, errand: Errand, error: ServingError, course: Course) -> InferResponse | None:
+        """A target's answer, where the device has none; None: it has none either."""
+        if not errand.covered(error):
+            return None
+        request, response = errand.request, None
+        help_ = await errand.ask(expected_instead(request, self.models))
+        if help_ is not None:
+            response = from_target(request, help_, course, request.outputs)
+        self._offer(errand, course, response, None)
+        return response
+
+    def _run_now(self, request: InferRequest, course: Course) -> Local | None:
+        served = self.models.find(request.model, request.version)
+        local = Local(request, served, course)
+        arrays = self.dispatch.run_now(served, local.feeds, local.names, request.nbytes)
+        return None if arrays is None else local.take(arrays)
+
+    async def _run_here(self, request: InferRequest, course: Course) -> Local:
         deadline = None if request.timeout is None else course.started + request.timeout
         with self.models.acquire(request.model, request.version) as served:
-            local = _Local(request, served, course)
+            local = Local(request, served, course)
             return local.take(await self.dispatch.run(served, local.feeds, local.names, request.nbytes, deadline))
 
-    def _expected(self, request: InferRequest) -> Expected:
-        """Of a target, where there is no local answer to compare with."""
-        try:
-            served = self.models.find(request.model, request.version)
-        except (UnavailableError, NotFoundError):
-            return Expected(request.outputs)
-        wanted = outputs_of(request, served.output_names, served.output_specs)
-        return Expected(wanted, tuple(served.output_specs.values()))
+    def _own(self, errand: Errand, local: Local, course: Course) -> InferResponse:
+        response = local.response(errand.request)
+        self._offer(errand, course, response, local.confidence)
+        return response
+
+    def _offer(self, errand: Errand, course: Course, response: InferResponse | None, confidence: float | None) -> None:
+        """Hard requests that got no better answer, and those that the device did not answer, are worth keeping."""
+        if self.spool is not None and errand.need is not None:
+            self.spool.offer(Example(errand.request, response, confidence, errand.need, course.release or ""))
 
 
 def _by_name(models: Models) -> list[ServedModel]:
     """By name."""
     return [model for _, model in sorted(models.current().items())]
-
-
-def _private(request: InferRequest) -> bool:
-    """Whether the client forbids that anything of this request leaves the device."""
-    wish = request.parameters.get(PRIVACY, "allow")
-    if wish not in ("allow", "never"):
-        raise BadRequestError(f"parameters.{PRIVACY} must be allow or never, not {shown(wish)}")
-    return wish == "never"
 
 
 def _properties(session: Session) -> dict[str, dict[str, str]]:
@@ -225,33 +211,3 @@ def _properties(session: Session) -> dict[str, dict[str, str]]:
 
 def _spec(spec: TensorSpec) -> dict[str, Any]:
     return {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}
-
-
-def _compared(local: _Local) -> Expected:
-    """A target must give what the client wanted, and the output that tells whether it is any better."""
-    confidence = local.served.measured
-    assert confidence is not None  # noqa: S101  only an answer with a confidence is compared
-    output = local.outputs[confidence.output]
-    rows = len(output) if output.ndim else None
-    specs = tuple(local.served.output_specs.values())
-    return Expected(tuple(local.outputs), specs, confidence, local.confidence, rows)
-
-
-def _from_device(request: InferRequest, local: _Local) -> InferResponse:
-    served, given, specs = local.served, local.outputs, local.served.output_specs
-    outputs = tuple([Tensor(name, specs[name].datatype, given[name]) for name in local.wanted])
-    return InferResponse(served.name, served.version, outputs, request.id, _parameters(DEVICE, local.confidence))
-
-
-def _from_target(request: InferRequest, help_: Help, wanted: tuple[str, ...], course: Course) -> InferResponse:
-    """The target's answer under the name the client asked for, and with its version."""
-    course.source = f"target:{help_.target}"
-    given = {tensor.name: tensor for tensor in help_.response.outputs}
-    outputs = tuple(given[name] for name in wanted or given)
-    return InferResponse(
-        request.model, help_.response.version, outputs, request.id, _parameters(course.source, help_.confidence)
-    )
-
-
-def _parameters(source: str, confidence: float | None) -> dict[str, Scalar]:
-    return {SOURCE: source} if confidence is None else {SOURCE: source, CONFIDENCE: confidence}

@@ -21,6 +21,10 @@ ServingError 500
 
 from __future__ import annotations
 
+import logging
+
+log = logging.getLogger(__name__)
+
 
 class ServingError(Exception):
     """Something the client is told in `{"error": ...}`."""
@@ -145,6 +149,14 @@ class OverloadedError(UnavailableError):
     status = 429
     outcome = "overloaded"
     retry_after = 1
+
+
+def told(error: Exception, what: str) -> ServingError:
+    """What a client hears where `what` failed: a ServingError speaks for itself, of others the log has the details."""
+    if isinstance(error, ServingError):
+        return error
+    log.error("%s failed", what, exc_info=error)
+    return ServingError("an error of this server; its log has the details")
 
 
 def shown(value: object, limit: int = 80) -> str:

@@ -14,6 +14,7 @@ from edgewise_runtime.engines import guess
 from edgewise_runtime.engines import load as load_session
 from edgewise_runtime.engines.base import EngineOptions, ModelLoadError, Session, TensorSpec
 from edgewise_runtime.engines.memory import release
+from edgewise_runtime.engines.zeros import least
 from edgewise_runtime.models import ServedModel
 from edgewise_runtime.processing import processed
 from edgewise_runtime.processing.file import read
@@ -88,12 +89,8 @@ def _command(inputs: tuple[TensorSpec, ...], curl: str, pictures: bool) -> str:
     return f"""(printf '{message}'; {zeros}) | {curl}/infer -s -H '{HEADER}: {len(message)}' --data-binary @-"""
 
 
-def _shape(spec: TensorSpec) -> list[int]:
-    return [1 if size == -1 else size for size in spec.shape]
-
-
 def _count(spec: TensorSpec) -> int:
-    return math.prod(_shape(spec))
+    return math.prod(least(spec))
 
 
 def _nbytes(spec: TensorSpec) -> int:
@@ -103,10 +100,10 @@ def _nbytes(spec: TensorSpec) -> int:
 def _json(spec: TensorSpec) -> str:
     zero = {"BOOL": "false", "BYTES": '"text"'}.get(spec.datatype, "0")
     data = ",".join([zero] * _count(spec))
-    return f'{{"name":"{spec.name}","datatype":"{spec.datatype}","shape":{_shape(spec)},"data":[{data}]}}'
+    return f'{{"name":"{spec.name}","datatype":"{spec.datatype}","shape":{list(least(spec))},"data":[{data}]}}'
 
 
 def _binary(spec: TensorSpec) -> str:
     parameters = f'{{"binary_data_size":{_nbytes(spec)}}}'
-    tensor = f'"name":"{spec.name}","datatype":"{spec.datatype}","shape":{_shape(spec)}'
+    tensor = f'"name":"{spec.name}","datatype":"{spec.datatype}","shape":{list(least(spec))}'
     return f'{{{tensor},"parameters":{parameters}}}'

@@ -19,6 +19,7 @@ def configure(level: str, *, as_json: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if as_json else KeyValues("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.getLogger("hpack").setLevel(logging.WARNING)  # DEBUG is every header, tokens included
 
 
 def fields(record: logging.LogRecord) -> dict[str, Any]:

@@ -23,9 +23,11 @@ _MODEL = ("model", "version")
 
 
 class Metrics:
-    """One per process, used from the event loop only. Escalation counts by `result`: answered, worse, timeout,
-    unreachable, refused, invalid, unsupported, open (the breaker), budget, late (the deadline had passed), busy, hops,
-    error (ours; in the log)."""
+    """One per process, used from the event loop only.
+
+    Escalation counts by `result`. Of a target: answered, timeout, unreachable, refused, rejected, invalid,
+    unconfigured, open (the breaker), late (the deadline had passed), budget (not another one), error (ours; in the
+    log). With no target, requests that nobody was asked about: budget, busy, hops."""
 
     def __init__(self) -> None:
         self._families: list[Counter | Histogram | Gauge | Summary] = []
@@ -47,10 +49,18 @@ class Metrics:
         self.escalations = self._counter(
             "escalations", "Questions to escalation targets, by what came of them", ("target", "result")
         )
+        self.help_duration = self._histogram(
+            "escalation_duration_seconds",
+            "From a question to its answer, of those that were answered",
+            _BUCKETS,
+            ("target",),
+        )
         self.admissions = self._counter(
             "admissions", "Requests at a door with tokens, certificates or a rate, by who asked and what came of it",
             ("client", "result"),
         )  # fmt: skip
+        self.spool_dropped = self._counter("spool_dropped", "Hard examples that were lost, by why", ("reason",))
+        self.spool_sent = self._counter("spool_sent", "Hard examples sent, by what the sink made of them", ("result",))
 
     def admitted(self, client: str, result: str) -> None:
         """Told by Access of each request at its door."""
@@ -103,7 +113,7 @@ class Metrics:
         self._families.append(counter)
         return counter
 
-    def _histogram(self, name: str, text: str, bounds: tuple[float, ...]) -> Histogram:
-        histogram = Histogram(f"edgewise_{name}", text, _MODEL, bounds)
+    def _histogram(self, name: str, text: str, bounds: tuple[float, ...], labels: Labels = _MODEL) -> Histogram:
+        histogram = Histogram(f"edgewise_{name}", text, labels, bounds)
         self._families.append(histogram)
         return histogram

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
-from edgewise.api.edgemodel import Confidence
-from edgewise.api.names import Reason
+from edgewise.api.edgemodel import Confidence, Task
 from edgewise.contract.report import Counters
-from edgewise_runtime.engines.base import ModelLoadError, Session, TensorSpec
+from edgewise_runtime.engines.base import Session, TensorSpec
 from edgewise_runtime.engines.traits import traits_of
 from edgewise_runtime.errors import NotFoundError, UnavailableError, shown
+from edgewise_runtime.escalation.confidence import Sureness, sureness_of
 from edgewise_runtime.tuning.choice import Choice
 
 _UNMEASURED = Choice()
@@ -32,21 +32,13 @@ class ServedModel:
     version: str
     variant: str
     session: Session
-    task: str = "Other"
+    task: Task = "Other"
     confidence: Confidence | None = None
     choice: Choice = _UNMEASURED
     """How it runs best on this device."""
 
     def __post_init__(self) -> None:
-        if self.confidence is None or self.confidence.method == "None":
-            return
-        spec = self.output_specs.get(self.confidence.output)
-        if spec is None or spec.datatype == "BYTES":
-            there = sorted(self.output_specs)
-            raise ModelLoadError(
-                Reason.LOAD_FAILED,
-                f"confidence.output {self.confidence.output!r} is no numeric output of {self.name}: {there}",
-            )
+        _ = self.sureness  # its error belongs here, not to the first request
 
     @cached_property
     def output_specs(self) -> Mapping[str, TensorSpec]:
@@ -58,9 +50,9 @@ class ServedModel:
         return {spec.name: spec for spec in self.session.inputs}
 
     @cached_property
-    def measured(self) -> Confidence | None:
-        """How sure an answer is is read off it like this; None: nobody knows."""
-        return None if self.confidence is None or self.confidence.method == "None" else self.confidence
+    def sureness(self) -> Sureness | None:
+        """How sure an answer is is read off it like this; None: nobody can tell."""
+        return sureness_of(self.task, self.confidence, self.session.outputs, self.hidden)
 
     @cached_property
     def output_names(self) -> tuple[str, ...]:
@@ -71,6 +63,11 @@ class ServedModel:
     def hidden(self) -> tuple[TensorSpec, ...]:
         """Outputs that are given to those who name them, and to nobody else."""
         return traits_of(self.session).hidden
+
+    @cached_property
+    def remote(self) -> bool:
+        """Nothing of it runs here."""
+        return traits_of(self.session).remote
 
     @cached_property
     def sessions(self) -> tuple[Session, ...]:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from edgewise.contract.plan import PlanEscalation, PlanServing
 from edgewise_runtime import __version__
@@ -13,8 +14,9 @@ from edgewise_runtime.access import Access, Demands
 from edgewise_runtime.dataplane import DataPlane
 from edgewise_runtime.engines.cores import usable_cores
 from edgewise_runtime.engines.traits import traits_of
-from edgewise_runtime.escalation.client import Client
-from edgewise_runtime.escalation.policy import Escalator
+from edgewise_runtime.escalation import gauges
+from edgewise_runtime.escalation.policy import MAX_IN_FLIGHT, Escalator
+from edgewise_runtime.escalation.targets import Targets
 from edgewise_runtime.grpc.listener import GrpcListener
 from edgewise_runtime.http.listener import Listener
 from edgewise_runtime.http.monitoring import Monitoring
@@ -38,7 +40,8 @@ _LOOK_SECONDS = 0.05  # how often a draining server looks whether it is done
 class Server:
     """Serves whatever `models` holds, from the first `replace` on; before that, requests get 503, or help."""
 
-    def __init__(self, models: Models, settings: Settings) -> None:
+    def __init__(self, models: Models, settings: Settings, questions: int = MAX_IN_FLIGHT) -> None:
+        """`questions`: requests that targets may be asked about at the same time."""
         self.http_port = settings.http_port
         """The bound one, once started."""
         self.grpc_port = settings.grpc_port
@@ -46,7 +49,9 @@ class Server:
         self._settings = settings
         self._drained = False
         self._idle: asyncio.Future[None] | None = None
-        self._client = Client()
+        self._questions = questions
+        self.targets = Targets(Path(settings.secrets_folder))
+        """Those of the plan in force."""
         self.metrics = Metrics()
         threads = settings.workers or usable_cores()
         dispatch = Dispatch(threads, settings.max_queue, self.metrics, Statistics())
@@ -75,13 +80,7 @@ class Server:
         dispatch.max_queue = serving.max_queue if serving else self._settings.max_queue
         dispatch.batching = serving is None or serving.batching != "Off"
         self.access.limit(serving.rate_limit if serving else None)
-        current = self.plane.escalator
-        if escalation is None or not escalation.targets:
-            self.plane.escalator = None
-        elif current is None:
-            self.plane.escalator = Escalator(escalation, self._client, self.metrics)
-        elif current.plan != escalation:
-            self.plane.escalator = current.renewed(escalation)
+        self._escalate(escalation if escalation is not None and escalation.targets else None)
 
     async def start(self) -> None:
         """Listens on all ports; OSError where one is taken."""
@@ -118,9 +117,21 @@ class Server:
         if self.plane.in_flight:
             log.warning("%d requests were cut off at the end of the grace period", self.plane.in_flight)
         await self._monitor.close(0.0)
-        await self._client.close()
+        if self.plane.escalator is not None:
+            await self.plane.escalator.close()
+        await self.targets.close()
         await self.access.close()
         self.plane.dispatch.close()
+
+    def _escalate(self, plan: PlanEscalation | None) -> None:
+        self.targets.use(plan.targets if plan else ())
+        current = self.plane.escalator
+        if plan is None:
+            self.plane.escalator = None
+        elif current is None:
+            self.plane.escalator = Escalator(plan, self.targets, self.metrics, self._questions)
+        elif current.plan != plan:
+            self.plane.escalator = current.renewed(plan)
 
     def _watch(self, models: Models) -> None:
         plane, watch = self.plane, self.metrics.watch
@@ -140,7 +151,7 @@ class Server:
         watch("edgewise_accelerator_lost", text, ("model", "version"), lambda: _lost(models))
         text, of_step = "Steps of pipelines, cutting and all, since they were loaded", ("model", "version", "step")
         self.metrics.sum_up("edgewise_pipeline_step_seconds", text, of_step, lambda: _steps(models))
-        watch("edgewise_breaker_state", "0 closed, 1 half-open, 2 open: not asked", ("target",), self._breakers)
+        gauges.watch(self.metrics, lambda: plane.escalator)
 
     def _model_infos(self, models: Models) -> Iterator[Sample]:
         current = models.current().values()
@@ -148,11 +159,6 @@ class Server:
         for model in current:
             session = model.session
             yield (model.name, model.version, model.variant, session.platform, session.provider), 1.0
-
-    def _breakers(self) -> Iterator[Sample]:
-        escalator = self.plane.escalator
-        for target in escalator.plan.targets if escalator else ():
-            yield (target.name,), float(escalator.breakers[target.url].state) if escalator else 0.0
 
 
 def _tuned(models: Models) -> Iterator[Sample]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from typing import Any
 
 from edgewise.api.names import GRPC_PORT, HTTP_PORT, METRICS_PORT
 from edgewise.contract import plan
+
+PORTS = 2**16
+"""How many there are. uvloop takes a higher number, and listens on another port."""
 
 
 class SettingsError(ValueError):
@@ -51,11 +55,15 @@ class Settings:
     cache_folder: str = plan.CACHE_FOLDER
     """Model files and the last good plan; what a device lives on without a network."""
 
+    spool_room: int = 0
+    """Bytes that hard examples may take in the cache folder, whatever a plan says. 0: none are kept. In a pod the
+    operator sets it: its volume was made for so many."""
+
     token_file: str = plan.TOKEN_FILE
     """Projected service-account token for reports; renewed on disk by the kubelet, so it is read anew each time."""
 
     secrets_folder: str = plan.SECRETS_FOLDER
-    """<folder>/<secret>/<key>: credentials of model sources."""
+    """<folder>/<secret>/<key>: credentials and CAs of model sources, escalation targets and the spool's sink."""
 
     tokens_folder: str = ""
     """Clients must send a bearer token: each file is a client's name, its content the token. Empty: they need not.
@@ -132,8 +140,8 @@ def _parse(name: str, text: str, kind: type[Any]) -> str | int | float:
         number: int | float = kind(text)
     except ValueError:
         number = -1
-    if not 0 <= number < float("inf"):
-        raise SettingsError(
-            f"EDGEWISE_{name.upper()}={text!r}: {'a whole' if kind is int else 'a'} number from 0 up is needed"
-        )
+    port = name.endswith("_port")
+    if not 0 <= number < (PORTS if port else math.inf):
+        needed = f"{'a whole' if kind is int else 'a'} number from 0 {f'to {PORTS - 1}' if port else 'up'}"
+        raise SettingsError(f"EDGEWISE_{name.upper()}={text!r}: {needed} is needed")
     return number

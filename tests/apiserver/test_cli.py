@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from edgewise.api.names import DEPLOYMENT_LABEL, PROFILE_LABEL, PROFILE_PREFIX
+from edgewise.api.names import DEPLOYMENT_LABEL, GATEWAY_ROLE, PROFILE_LABEL, PROFILE_PREFIX, ROLE_LABEL
 from tests.apiserver.test_crds import apply, named, write_status
-from tests.cases.manifests import MEASUREMENT, SMALL_DEPLOYMENT
+from tests.cases.manifests import SMALL_DEPLOYMENT
+from tests.cases.statuses import MEASUREMENT
 from tests.cluster.apiserver import ApiServer
 
 pytestmark = pytest.mark.apiserver
@@ -104,6 +105,22 @@ def test_conditions_release_and_a_row_for_each_node(with_kinds: ApiServer, pi: s
     row = [pi, PROFILE, "digits/int8", "2.4ms, 410.5/s", "Serving", f"best fitting of {PROFILE}"]
     assert re.split(" {2,}", lines[3]) == row
     assert lines[4:] == ["and 2 more that nothing fits; the first 10 are shown"]
+
+
+def test_a_gateway_that_answers_is_told_and_is_no_device(with_kinds: ApiServer, pi: str, digits: str) -> None:
+    relieved = {"servedBy": "Gateway", "gateway": {"workload": "digits-gateway", "tookOverAt": "2026-01-31T12:00:00Z"}}
+    write_status(with_kinds.client, named(SMALL_DEPLOYMENT, digits), {**STATUS, **relieved})
+    pods, labels = "/api/v1/namespaces/default/pods", {DEPLOYMENT_LABEL: digits, ROLE_LABEL: GATEWAY_ROLE}
+    spec = {
+        "nodeName": pi,
+        "containers": [{"name": "gateway", "image": "runtime:1"}],
+        "automountServiceAccountToken": False,
+        "serviceAccountName": "default",
+    }
+    with_kinds.client.post(pods, {"metadata": {"name": f"{digits}-gateway", "labels": labels}, "spec": spec})
+    lines = status(with_kinds.kubeconfig, digits).stdout.splitlines()
+    assert "gateway  answers for the devices since 2026-01-31T12:00:00Z" in lines
+    assert [line.split()[1] for line in lines if line.startswith(pi)] == [PROFILE]
 
 
 def test_the_namespace_can_be_named(with_kinds: ApiServer, digits: str) -> None:

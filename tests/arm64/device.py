@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.cluster.container import Container, Order
 from tests.cluster.platforms import named
+from tests.cluster.ports import free_port
 from tests.runtime.agent.documents import NODE
 from tests.runtime.serving import Addresses
 
@@ -20,9 +20,7 @@ _USER = 65532  # of the image
 
 def free_addresses() -> Addresses:
     """On loopback."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
-        return Addresses(*(f"127.0.0.1:{each.getsockname()[1]}" for each in sockets))
+    return Addresses(*(f"127.0.0.1:{free_port()}" for _ in range(3)))
 
 
 @contextlib.contextmanager

@@ -41,7 +41,9 @@ CASES = {
 
 
 def test_no_image_is_forgotten() -> None:
-    assert set(CASES) - {"operator"} == {file.parent.name for file in Path("runtime-images").glob("*/Containerfile")}
+    assert set(CASES) - {"operator"} == {
+        file.parent.name for file in (paths.REPOSITORY / "runtime-images").glob("*/Containerfile")
+    }
 
 
 @pytest.mark.parametrize("image", CASES)

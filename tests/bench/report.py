@@ -1,6 +1,7 @@
 """`make bench-report`: all of build/bench/*.json as docs/benchmarks.md, with a plot for each bench."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ Absolute times belong to the machine named with them, quotients travel better.
 _TITLES = {
     "main": "The main job: operator, devices, model updates",
     "serving": "The runtime",
+    "hybrid": "Help from the cloud",
     "http-layers": "HTTP layers",
 }
 _MET, _MISSED, _PLAIN = "#2a7f62", "#c0392b", "#7f8c8d"
@@ -57,6 +59,7 @@ def _section(bench: Bench) -> str:
         f"Run it again with `make bench-{bench.name}`. Commit {bench.body['commit'][:12]};"
         f" {machine['cores']} cores{_processor(machine)}, {machine['platform']}, Python {machine['python']}.",
         *_asked(bench),
+        *_pictures(bench),
         "",
         "| figure | value | asked | |",
         "| --- | ---: | ---: | --- |",
@@ -76,6 +79,15 @@ def _asked(bench: Bench) -> list[str]:
         return []
     text = f"{sum(verdicts)} of {len(verdicts)} figures reach what was asked."
     return [text, "", f"![How far each figure is from what was asked]({_plotted(bench)})"]
+
+
+def _pictures(bench: Bench) -> list[str]:
+    """What the bench drew itself, build/bench/<bench>-<picture>.svg."""
+    lines: list[str] = []
+    for drawn in sorted(FOLDER.glob(f"{bench.name}-*.svg")):
+        shutil.copy(drawn, PLOTS)
+        lines += ["", f"![{drawn.stem}]({PLOTS.name}/{drawn.name})"]
+    return lines
 
 
 def _processor(machine: dict[str, Any]) -> str:

@@ -217,6 +217,8 @@ FULL_DEPLOYMENT = manifest(
                     "name": "cloud",
                     "url": "https://triton.example:8000",
                     "model": "digits-large",
+                    "timeout": "80ms",
+                    "compress": True,
                     "tls": {
                         "caSecretRef": SECRET_KEY,
                         "clientCertSecretRef": {"name": "client"},
@@ -229,7 +231,24 @@ FULL_DEPLOYMENT = manifest(
             "timeout": "200ms",
             "budget": {"ratio": "0.30", "requestsPerMinute": 60, "bytesPerDay": "20Mi"},
             "privacy": "Never",
-            "spool": {"maxBytes": "32Mi", "maxAge": "24h", "sink": "s3://bucket/hard"},
+            "gateway": {
+                "enabled": False,
+                "replicas": 2,
+                "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "256Mi"}},
+                "nodeSelector": {"edgewise.dev/tier": "cloud"},
+                "tolerations": [TOLERATION],
+                "timeout": "5s",
+                "takeOverAfter": "20s",
+                "giveBackAfter": "5m",
+            },
+            "spool": {
+                "maxBytes": "32Mi",
+                "maxAge": "24h",
+                "sink": "s3://bucket/hard",
+                "sinkSecretRef": {"name": "bucket"},
+                "caSecretRef": SECRET_KEY,
+                "bandwidth": "64Ki",
+            },
         },
         "rollout": {
             "waves": [{"nodes": 1}, {"percent": 10}, {"selector": {"site": "lab"}}],
@@ -256,41 +275,3 @@ FULL_DEPLOYMENT = manifest(
     },
     name="page-reader",
 )
-
-CONDITION = {
-    "type": "Ready",
-    "status": "False",
-    "reason": "RollingOut",
-    "message": "3 of 5 nodes serve digits-1a2b3c",
-    "observedGeneration": 4,
-    "lastTransitionTime": "2026-01-31T23:59:59Z",
-}
-MEASUREMENT = {
-    "model": "digits", "variant": "int8", "sha256": "0123456789ab",
-    "latency": "2.4ms", "fastest": "1.9ms", "throughput": "410.5", "devices": 2,
-}  # fmt: skip
-DEPLOYMENT_STATUS = {
-    "observedGeneration": 4,
-    "conditions": [CONDITION],
-    "url": "http://digits.default.svc:8000",
-    "localURL": "http://10.43.0.7:8000",
-    "release": {"stable": "digits-1a2b3c", "target": "digits-4d5e6f", "previous": "digits-0", "rejected": ["digits-9"]},
-    "nodes": {"matched": 5, "ready": 4, "updated": 3, "offline": 1, "failed": 0, "unplaced": 1},
-    "rollout": {
-        "wave": 1,
-        "waves": 3,
-        "waveStartedAt": "2026-01-31T23:59:59.123456+01:00",
-        "soakEndsAt": "2026-02-01T00:09:59Z",
-        "evidence": "412 requests, 0 errors",
-        "reason": "soaking",
-    },
-    "profiles": [
-        {"name": "coral-usb", "variant": "digits/int8", "workload": "digits-coral-usb", "nodes": 2, "ready": 2,
-         "reason": "", "measured": [MEASUREMENT]},
-    ],
-    "unplaced": [{"node": "pi-1", "reason": "digits needs 3Gi, raspberry-pi-4 has 2Gi"}],
-    "plan": {"sequence": 7, "followed": 3},
-    "images": {"coral-usb": "registry.example/edgewise/runtime:coral"},
-}  # fmt: skip
-MODEL_STATUS = {"observedGeneration": 1, "conditions": [CONDITION], "revision": "digits-1a2b3c"}
-PROFILE_STATUS = {"observedGeneration": 1, "conditions": [CONDITION], "nodes": 2}

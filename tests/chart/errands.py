@@ -47,6 +47,7 @@ class Errands:
         self.a_pod_of_an_older_template_is_replaced(pod)
         self.strays_are_tidied_away()
         self.replicas_come_and_go()
+        self.a_gateway_comes_and_goes()
         self.the_device_becomes_another()
 
     def a_model_comes_to_a_device(self) -> None:
@@ -99,6 +100,13 @@ class Errands:
         self._place({"mode": "PerNode", "replicas": None})
         self._until("the Deployment is gone", lambda: not names(self._api, REPLICATED))
 
+    def a_gateway_comes_and_goes(self) -> None:
+        targets = [{"name": "cloud", "url": "https://triton.example"}]
+        self._help({"targets": targets, "gateway": {"nodeSelector": {"kubernetes.io/os": "linux"}}})
+        self._until("the gateway stands by", lambda: names(self._api, REPLICATED) == ["digits-gateway"])
+        self._help(None)
+        self._until("the gateway is gone", lambda: not names(self._api, REPLICATED))
+
     def the_device_becomes_another(self) -> None:
         api = self._api
         api.client.patch(NODE, {"metadata": {"labels": {DEVICE_LABEL: None}}})
@@ -118,6 +126,9 @@ class Errands:
 
     def _place(self, placement: dict[str, Any]) -> None:
         self._api.client.patch(f"{DEPLOYMENTS}/digits", {"spec": {"placement": placement}})
+
+    def _help(self, escalation: dict[str, Any] | None) -> None:
+        self._api.client.patch(f"{DEPLOYMENTS}/digits", {"spec": {"escalation": escalation}})
 
     def _owner(self) -> dict[str, Any]:
         uid = metadata(self._api, f"{DEPLOYMENTS}/digits")["uid"]

@@ -12,7 +12,8 @@ import yaml
 from edgewise.api import names
 from edgewise.api.deviceprofile import DeviceProfile
 from edgewise.api.edgedeployment import EdgeDeployment
-from edgewise.core.children import pods
+from edgewise.api.gateway import Gateway
+from edgewise.core.children import gateway, pods
 from tests.chart.golden import GOLDEN, rendered
 from tests.chart.helm import CHART, RELEASE, Helm, one, operator_container, operator_pod
 from tests.cluster.binaries import KUBERNETES_VERSION
@@ -117,13 +118,25 @@ def test_the_pod_monitors_find_the_operator_and_the_devices(helm_4: Helm) -> Non
         (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
         assert endpoint["port"] in _ports(template["spec"])
         assert set(monitor["spec"].get("podTargetLabels", ())) <= set(template["metadata"]["labels"])
+    assert _selects(devices["spec"]["selector"], _gateway_pod()), "it answers as they do"
+
+
+def _deployment() -> EdgeDeployment:
+    return EdgeDeployment.model_validate(
+        {"metadata": {"name": "d", "namespace": "n"}, "spec": {"models": [{"name": "m"}]}}
+    )
+
+
+def _gateway_pod() -> dict[str, Any]:
+    """The pod that the operator makes, from its own code."""
+    made: dict[str, Any] = gateway.workload(_deployment(), Gateway(), gateway.Post("image", ("p",)))
+    template: dict[str, Any] = made["spec"]["template"]
+    return template
 
 
 def _device_pod() -> dict[str, Any]:
-    """The pod that the operator makes, from its own code."""
-    deployment = EdgeDeployment.model_validate(
-        {"metadata": {"name": "d", "namespace": "n"}, "spec": {"models": [{"name": "m"}]}}
-    )
+    """Likewise."""
+    deployment = _deployment()
     term = {"matchExpressions": [{"key": "a", "operator": "Exists"}]}
     spec = {"nodeSelectorTerms": [term], "variants": [{"format": "ONNX", "precision": "FP32"}]}
     profile = DeviceProfile.model_validate({"metadata": {"name": "p"}, "spec": spec})
@@ -135,4 +148,6 @@ def _ports(spec: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _selects(selector: Mapping[str, Any], template: Mapping[str, Any]) -> bool:
-    return bool(selector["matchLabels"].items() <= template["metadata"]["labels"].items())
+    labels = template["metadata"]["labels"]
+    listed = all(labels.get(one["key"]) in one["values"] for one in selector.get("matchExpressions", ()))
+    return listed and bool(selector.get("matchLabels", {}).items() <= labels.items())

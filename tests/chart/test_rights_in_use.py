@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from tests.chart.permissions import granted, refused, used
 from tests.chart.world import PROFILES, exists
 from tests.cluster.apiserver import ApiServer, api_server
 from tests.cluster.cluster import Cluster, users_kubeconfig
+from tests.cluster.ports import free_port
 from tests.cluster.process import Process, Records
 from tests.cluster.waiting import wait_for
 
@@ -63,7 +63,7 @@ def test_in_all_the_end_to_end_tests_no_call_was_refused() -> None:
 @contextmanager
 def operator(api: ApiServer, told: dict[str, str], folder: Path) -> Iterator[Process]:
     """The real operator as a process, with the environment of the chart and the identity of its service account."""
-    ports = {"EDGEWISE_METRICS_PORT": free_port(), "EDGEWISE_REPORTS_PORT": free_port()}
+    ports = {f"EDGEWISE_{name}_PORT": str(free_port()) for name in ("METRICS", "REPORTS")}
     env = {**os.environ, **told, **ports, "KUBECONFIG": str(api.kubeconfig_for(*OPERATOR))}
     process = Records(folder).start("operator", [sys.executable, "-m", "edgewise.handlers"], env)
     try:
@@ -71,9 +71,3 @@ def operator(api: ApiServer, told: dict[str, str], folder: Path) -> Iterator[Pro
         yield process
     finally:
         process.stop(grace=15)
-
-
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])

@@ -8,9 +8,7 @@ even when that is killed. Without `controllers` nothing acts on objects: namespa
 collected, DaemonSets make no pods.
 """
 
-import random
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +16,8 @@ from pathlib import Path
 
 from tests.cluster.client import Client
 from tests.cluster.controlplane import ControlPlane, Endpoint
+from tests.cluster.ports import free_port
 from tests.cluster.process import with_parent
-
-_PORTS = range(20000, 30000)  # below the ephemeral ports and the node ports: only another harness picks one of these
 
 
 class ApiServer:
@@ -53,8 +50,7 @@ def api_server(controllers: str = "", audit_log: Path | None = None) -> Iterator
     runs. The audit log is kept at `audit_log` afterwards when that is given.
     """
     folder = Path(tempfile.mkdtemp(prefix="edgewise-api-"))
-    port, etcd_port = _free_ports(2)
-    plane = ControlPlane(folder, Endpoint("127.0.0.1", port, etcd_port), with_parent)
+    plane = ControlPlane(folder, Endpoint("127.0.0.1", free_port(), free_port()), with_parent)
     try:
         plane.start()
         if controllers:
@@ -69,17 +65,3 @@ def api_server(controllers: str = "", audit_log: Path | None = None) -> Iterator
 
 def _file_name(user: str) -> str:
     return user.replace(":", "-").replace("/", "-")
-
-
-def _free_ports(count: int) -> list[int]:
-    free = (port for port in random.sample(_PORTS, 500) if _is_free(port))
-    return [next(free) for _ in range(count)]
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

@@ -20,6 +20,7 @@ from tests.cluster.progress import step
 
 KUBERNETES_VERSION = "1.34.4"
 _GO_SOURCES = ("main.go", "go.mod", "go.sum")
+_TRIES = 3  # of what comes over the network; what was downloaded before a failure is kept
 _VERSION_PACKAGES = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 
 
@@ -43,7 +44,7 @@ class Tool:
 
     def _install(self, folder: Path) -> None:
         program = f"{self.module}{self.package}@{self.version}"
-        _go("install", program, cwd=folder, env={"GOBIN": str(folder)})
+        _go("install", program, cwd=folder, env={"GOBIN": str(folder)}, tries=_TRIES)
         source = json.loads(_go("mod", "download", "-json", f"{self.module}@{self.version}", cwd=folder))["Dir"]
         for file in self.files:
             shutil.copyfile(Path(source, file), folder / Path(file).name)
@@ -64,6 +65,7 @@ KWOK = Tool(
 )
 COREDNS = Tool("coredns", "github.com/coredns/coredns", "", "v1.14.6")
 H2SPEC = Tool("h2spec", "github.com/summerwind/h2spec", "/cmd/h2spec", "v2.2.1+incompatible")
+VERSITYGW = Tool("versitygw", "github.com/versity/versitygw", "/cmd/versitygw", "v1.8.0")
 HELM = Tool("helm", "helm.sh/helm/v3", "/cmd/helm", "v3.21.4")
 HELM_4 = Tool("helm", "helm.sh/helm/v4", "/cmd/helm", "v4.3.1")
 
@@ -119,10 +121,12 @@ def _build_into(target: Path, binary: str, build: Callable[[Path], None]) -> Non
         made.rename(target)
 
 
-def _go(*arguments: str, cwd: Path, env: dict[str, str] | None = None) -> str:
+def _go(*arguments: str, cwd: Path, env: dict[str, str] | None = None, tries: int = 1) -> str:
     done = subprocess.run(
         ["go", *arguments], cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True, check=False
     )
+    if done.returncode and tries > 1:
+        return _go(*arguments, cwd=cwd, env=env, tries=tries - 1)
     if done.returncode:
         raise BuildError(f"go {' '.join(arguments)} failed:\n{done.stderr[-2000:]}")
     return done.stdout

@@ -57,4 +57,4 @@ def _path() -> str:
 
 def _apt(*arguments: str) -> None:
     quiet = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}  # of runlevel 1, packages start no service
-    subprocess.run(["apt-get", *arguments], env={**os.environ, **quiet}, check=True)
+    subprocess.run(["apt-get", "-o", "Acquire::Retries=3", *arguments], env={**os.environ, **quiet}, check=True)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import uvloop
 
-from edgewise_runtime.access import access as door
+from edgewise_runtime import mounts
+from tests.runtime.faults import Link, link
 from tests.runtime.guarded import by_certificate, by_token, guarded
+from tests.runtime.helped import strong_cloud
 from tests.runtime.issuer import Issuer
 from tests.runtime.serving import Device, Running, running, served
+from tests.runtime.sessions import Gated
 from tests.runtime.suite import LIMITS, elsewhere, examples
 
 
@@ -35,6 +39,28 @@ async def device(tmp_path: Path) -> AsyncIterator[Device]:
 
 
 @pytest.fixture
+def session() -> Iterator[Gated]:
+    """Keeps a worker busy until its gate opens; always let go in the end, so that no thread outlives its test."""
+    made = Gated()
+    yield made
+    made.gate.set()
+
+
+@pytest.fixture(scope="session")
+def strong(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Port of the model that the device of `helped` asks."""
+    with strong_cloud(tmp_path_factory.mktemp("strong")) as port:
+        yield port
+
+
+@pytest.fixture
+async def cloud(strong: int) -> AsyncIterator[Link]:
+    """The way there."""
+    async with link(strong) as way:
+        yield way
+
+
+@pytest.fixture
 def issuer() -> Issuer:
     return Issuer()
 
@@ -42,7 +68,13 @@ def issuer() -> Issuer:
 @pytest.fixture
 def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Renewed Secrets are seen at once."""
-    monkeypatch.setattr(door, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(mounts, "LOOK_SECONDS", 0.01)
+
+
+@pytest.fixture
+def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For those who ask at a rate: however slow this machine is, what they spent does not come back."""
+    monkeypatch.setattr("edgewise_runtime.access.access.time", SimpleNamespace(monotonic_ns=lambda: 10**12))
 
 
 @pytest.fixture

@@ -42,10 +42,10 @@ class Issuer:
         )
         self.ca = certificate.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
-    def server(self, name: str = "digits") -> Pair:
-        """For localhost and 127.0.0.1."""
-        hosts: list[x509.GeneralName] = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        return self._issue(name, ExtendedKeyUsageOID.SERVER_AUTH, hosts, _DAY)
+    def server(self, name: str = "digits", host: str = "") -> Pair:
+        """For `host` alone, or for localhost and 127.0.0.1."""
+        here: list[x509.GeneralName] = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        return self._issue(name, ExtendedKeyUsageOID.SERVER_AUTH, [x509.DNSName(host)] if host else here, _DAY)
 
     def client(self, name: str = "", uri: str = "", valid: timedelta = _DAY) -> Pair:
         """`valid`: from a day ago until this long from now."""

@@ -23,7 +23,7 @@ from tests.runtime import tinyonnx
 from tests.runtime.agent.documents import plan, source
 from tests.runtime.serving import Addresses, Device
 
-LIMITS: dict[str, Any] = {"max_body": 100_000, "max_json": 50_000, "body_timeout": 0.5}
+LIMITS: dict[str, Any] = {"max_body": 100_000, "max_json": 50_000, "body_timeout": 2.0}
 """Settings whose errors the tests expect."""
 
 

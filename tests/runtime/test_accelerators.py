@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 from edgewise_runtime.engines import load
-from edgewise_runtime.engines.base import AcceleratorLostError, EngineOptions, InputRefusedError
+from edgewise_runtime.engines.base import AcceleratorLostError, Array, EngineOptions, InputRefusedError, Session
 from edgewise_runtime.engines.standby import Patience, Standby
 from edgewise_runtime.models import ServedModel
 from tests.runtime import tinytflite
 from tests.runtime.enginekinds import rows
 from tests.runtime.faultydevice import FaultyDevice, library
 from tests.runtime.serving import Running, numbers, running
+from tests.runtime.sessions import Gated
 
 
 @pytest.fixture
@@ -183,6 +184,52 @@ def test_a_closed_session_lets_go_of_the_device_and_tries_no_more(model: Path, d
     again.session.close()
     again.session.retry()
     assert device.open == 0
+
+
+class LetGo:
+    """A lock; as soon as its next holder lets it go, something happens."""
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        self._lock, self._then = threading.Lock(), [then]
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        while self._then:
+            self._then.pop()()
+
+
+class Counted(Gated):
+    """Counts how often it is closed."""
+
+    closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.mark.parametrize("moment", ["while it is loaded", "as it takes over"])
+def test_closed_in_the_moment_in_which_the_accelerator_is_back_each_session_is_closed_once(moment: str) -> None:
+    def gone(_: object) -> list[Array]:
+        raise RuntimeError("gone")
+
+    def again(options: EngineOptions) -> Session:
+        if moment == "while it is loaded" and options.providers:
+            standby.close()
+        return back if options.providers else cpu
+
+    first, cpu, back = Counted(gone, "EdgeTPU"), Counted(), Counted(provider="EdgeTPU")
+    standby = Standby(first, again, EngineOptions(providers=("EdgeTPU",)), lambda: None, Patience())
+    for session in (first, cpu, back):
+        session.gate.set()
+    standby.run({"x": np.ones(1, np.float32)}, ["y"])
+    if moment == "as it takes over":
+        standby._counting = LetGo(standby.close)  # type: ignore[assignment]
+    standby.retry()
+    standby.close()
+    assert [session.closed for session in (first, cpu, back)] == [1, 1, 1]
 
 
 @pytest.fixture(params=[False, True], ids=["not required", "required"])

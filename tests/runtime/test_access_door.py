@@ -109,6 +109,7 @@ async def test_a_secret_that_is_taken_away_shuts_the_door_and_its_return_opens_i
     await access.close()
 
 
+@pytest.mark.usefixtures("no_time_passes")
 def test_each_client_has_a_rate_of_its_own_whatever_its_address(secret: Path) -> None:
     (secret / "gate").write_text(TOKEN[::-1])
     access = Access(Demands(tokens=secret))
@@ -121,6 +122,7 @@ def test_each_client_has_a_rate_of_its_own_whatever_its_address(secret: Path) ->
     access.admit(bearing(TOKEN[::-1]), LAN)
 
 
+@pytest.mark.usefixtures("no_time_passes")
 def test_where_nobody_has_a_name_the_address_counts() -> None:
     access = Access()
     access.limit(SLOW)
@@ -132,6 +134,7 @@ def test_where_nobody_has_a_name_the_address_counts() -> None:
     access.admit(None, OTHER)
 
 
+@pytest.mark.usefixtures("no_time_passes")
 def test_guesses_are_slowed_down_and_cost_no_client_anything(secret: Path) -> None:
     access = Access(Demands(tokens=secret))
     access.limit(SLOW)
@@ -143,6 +146,7 @@ def test_guesses_are_slowed_down_and_cost_no_client_anything(secret: Path) -> No
     access.admit(bearing(TOKEN), LAN)
 
 
+@pytest.mark.usefixtures("no_time_passes")
 def test_a_rate_comes_and_goes_with_the_plan() -> None:
     access = Access()
     access.limit(RateLimit(requests_per_second=1))

@@ -75,6 +75,7 @@ class TestTokens:
             True,
         )
 
+    @pytest.mark.usefixtures("no_time_passes")
     async def test_http_and_grpc_share_one_rate(self, with_tokens: Running) -> None:
         limit(with_tokens, RateLimit(requests_per_second=1, burst=2))
         async with with_tokens.http.get("/v2", headers=BEARING) as answer:
@@ -83,6 +84,7 @@ class TestTokens:
         with pytest.raises(triton.InferenceServerException, match="RESOURCE_EXHAUSTED"):
             await asked(with_tokens, lambda client: client.get_server_metadata(headers=BEARING))
 
+    @pytest.mark.usefixtures("no_time_passes")
     async def test_each_request_of_a_stream_counts(self, with_tokens: Running) -> None:
         limit(with_tokens, RateLimit(requests_per_second=1, burst=2))
         answers: queue.Queue[tuple[Any, Any]] = queue.Queue()

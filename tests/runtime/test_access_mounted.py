@@ -1,8 +1,7 @@
-"""Mounted Secrets as a kubelet renews them: files link to ..data/, and ..data to the moment, which is then deleted."""
+"""Mounted Secrets as a kubelet renews them, read while it does."""
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,33 +10,11 @@ import pytest
 
 from edgewise_runtime.access.mounted import Demands, Mounted
 from tests.runtime.issuer import Issuer
+from tests.runtime.volume import Volume
 
 TOKEN = "0123456789abcdef"
 ISSUER = Issuer()
 _LOOKS = 100
-
-
-class Volume:
-    """One mounted Secret; `write` fills a moment's folder."""
-
-    def __init__(self, folder: Path, names: tuple[str, ...], write: Callable[[Path], object]) -> None:
-        self.folder = folder
-        self._write = write
-        self._count = 0
-        folder.mkdir()
-        for name in names:
-            (folder / name).symlink_to(f"..data/{name}")
-        self.renew()
-
-    def renew(self) -> None:
-        """As kubernetes' AtomicWriter does it."""
-        self._count += 1
-        moment, before = self.folder / f"..{self._count}", self.folder / f"..{self._count - 1}"
-        moment.mkdir()
-        self._write(moment)
-        (self.folder / "..data_tmp").symlink_to(moment.name)
-        (self.folder / "..data_tmp").rename(self.folder / "..data")
-        shutil.rmtree(before, ignore_errors=True)
 
 
 def certificate(folder: Path) -> Volume:

@@ -97,6 +97,7 @@ def test_a_crowd_is_forgotten_in_the_order_in_which_it_last_asked_and_never_grow
 
 
 @pytest.mark.loops
+@pytest.mark.usefixtures("no_time_passes")
 class TestOnARealDevice:
     async def test_a_client_that_asks_too_often_is_told_when_to_come_back(self, with_tokens: Running) -> None:
         limit(with_tokens, RateLimit(requests_per_second=1, burst=3))

@@ -126,10 +126,17 @@ def test_settings_come_from_the_environment() -> None:
     assert settings.metrics_port == 8002
 
 
-@pytest.mark.parametrize("text", ["abc", "-1", "1.5", "inf", "1e3"])
+@pytest.mark.parametrize("text", ["abc", "-1", "1.5", "inf", "1e3", "65536"])
 def test_a_setting_that_is_no_number_is_refused_by_name(text: str) -> None:
     with pytest.raises(SettingsError, match="EDGEWISE_HTTP_PORT"):
         Settings.from_environment({"EDGEWISE_HTTP_PORT": text})
+
+
+@pytest.mark.parametrize("option", ["--port", "--grpc-port", "--metrics-port"])
+def test_a_port_that_does_not_exist_is_refused_by_name(option: str) -> None:
+    run = command("serve", "x.onnx", option, "65536")
+    assert run.returncode == 2
+    assert f"argument {option}: '65536' is no port: a whole number from 0 to 65535 is needed" in run.stderr
 
 
 def test_serving_imports_nothing_large_that_it_may_not_need() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -62,6 +63,7 @@ def test_memory_is_back_after_many_sizes_and_when_a_session_is_closed(kind: str,
 
 BOUNDED = """
 import sys
+import time
 from pathlib import Path
 import numpy as np
 from edgewise_runtime.engines import memory
@@ -130,6 +132,27 @@ async def test_memory_is_given_back_once_after_each_time_of_requests() -> None:
     idle.cancel()
 
 
+def test_a_model_may_be_loaded_while_memory_is_given_back() -> None:
+    class Holder:
+        def release(self) -> None:
+            """Nothing to give back."""
+
+    many, more = [Holder() for _ in range(20_000)], [Holder() for _ in range(50)]  # many: so that it takes a while
+    for holder in many:
+        memory.held_by(holder)
+
+    def load() -> None:
+        for holder in more:
+            memory.held_by(holder)
+            time.sleep(0)
+
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(load)
+        while not loading.done():
+            memory.release()
+    loading.result()
+
+
 def _run(code: str, *arguments: str) -> str:
     done = subprocess.run([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True, check=True)
     return done.stdout
@@ -138,6 +161,7 @@ def _run(code: str, *arguments: str) -> str:
 def test_an_engine_that_is_not_asked_for_is_not_imported(tmp_path: Path) -> None:
     code = """
 import sys
+import time
 from pathlib import Path
 from tests.runtime.tinyonnx import echo
 from edgewise_runtime.engines import load

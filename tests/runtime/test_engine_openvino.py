@@ -87,14 +87,37 @@ def test_an_option_openvino_does_not_know_fails_to_load(tmp_path: Path) -> None:
         opened(onnx_sums(tmp_path), "ONNX", NO_SUCH_OPTION="1")
 
 
-def test_what_only_shows_when_it_runs_is_the_clients_fault(tmp_path: Path) -> None:
+def picky(folder: Path) -> Path:
+    """Six numbers, as two rows of three; any count is taken at first sight."""
     node = helper.make_node("Reshape", ["x", "shape"], ["y"])
     shape = numpy_helper.from_array(np.array([2, 3], np.int64), "shape")
     ports = [info("x", TensorProto.FLOAT, ["n"])], [info("y", TensorProto.FLOAT, [2, 3])]
-    session = opened(tinyonnx.save(tmp_path / "picky.onnx", [node], *ports, [shape]))
+    return tinyonnx.save(folder / "picky.onnx", [node], *ports, [shape])
+
+
+def test_what_only_shows_when_it_runs_is_the_clients_fault(tmp_path: Path) -> None:
+    session = opened(picky(tmp_path))
     with pytest.raises(InputRefusedError):
         session.run({"x": np.zeros(5, np.float32)}, ["y"])
     assert session.run({"x": np.zeros(6, np.float32)}, ["y"])[0].shape == (2, 3)
+
+
+def test_on_a_single_core_it_does_not_read_beyond_the_clients_numbers(tmp_path: Path) -> None:
+    """OpenVINO with one thread would: what is next in memory is in the answer then, or the process ends."""
+    code = """
+import os, sys
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+import numpy as np
+from pathlib import Path
+from edgewise_runtime.engines import load
+from edgewise_runtime.engines.base import EngineOptions, InputRefusedError
+session = load(Path(sys.argv[1]), "ONNX", EngineOptions("OpenVINO"))
+try:
+    sys.exit(f"answered {session.run({'x': np.zeros(5, np.float32)}, ['y'])}")
+except InputRefusedError:
+    pass
+"""
+    subprocess.run([sys.executable, "-c", code, str(picky(tmp_path))], check=True)
 
 
 def test_its_converter_and_its_telemetry_are_not_imported(tmp_path: Path) -> None:

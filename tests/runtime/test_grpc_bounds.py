@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import struct
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from edgewise_runtime.grpc import frames as h2
 from edgewise_runtime.grpc.connection import Connection
+from edgewise_runtime.grpc.requests import decode_request
 from tests.runtime import tinyonnx
-from tests.runtime.agent.waiting import until
+from tests.runtime.agent.waiting import PATIENCE_SECONDS, until
 from tests.runtime.grpcclient import raw
 from tests.runtime.http2client import GOOD, connected, prefixed, stream_answers
 from tests.runtime.serving import Running, ones, running, served
+from tests.runtime.sessions import Gated, model
 
 pytestmark = pytest.mark.loops
+
+MESSAGE = raw(ones(1, 1)[0], "gated").SerializeToString()
 
 
 async def test_many_calls_at_once_are_all_answered(device: Running) -> None:
@@ -78,45 +85,110 @@ async def test_all_requests_together_hold_no_more_than_the_device_has(tmp_path: 
         assert held(device) == 55_005
 
 
-async def test_a_reset_call_leaves_no_work_behind(tmp_path: Path) -> None:
-    message = raw(np.array([8000]), "busy", "rounds", "INT64").SerializeToString()
-    async with running(served(tinyonnx.busy(tmp_path)), workers=1) as device, connected(device) as client:
+async def test_a_reset_call_leaves_no_work_behind(session: Gated) -> None:
+    async with running(model(session), workers=1) as device, connected(device) as client:
         dispatch = device.server.plane.dispatch
-        client.call(1, message)
+        client.call(1, MESSAGE)
         await until(lambda: dispatch.running, "one runs")
-        client.call(3, message)
+        client.call(3, MESSAGE)
         await until(lambda: dispatch.waiting, "one waits")
         client.send(h2.reset(3, h2.CANCEL))
         await until(lambda: not dispatch.waiting, "its place is free")
+        session.gate.set()
         assert (await client.status(1))[1] == "0"
 
 
-async def test_a_flood_of_calls_that_are_reset_at_once_is_stopped(tmp_path: Path) -> None:
+async def test_memory_comes_back_also_while_more_is_held_than_the_limit(session: Gated, tmp_path: Path) -> None:
+    """Answers that wait for their clients count, although nobody is refused for their own."""
+    models = model(session), served(tinyonnx.linear(tmp_path, np.eye(2)))
+    async with running(*models, workers=1, max_memory=20_000) as device:
+        async with connected(device) as leaving, connected(device, INITIAL_WINDOW=0) as deaf:
+            deaf.call(1, raw(ones(2000, 2)).SerializeToString())
+            await until(lambda: held(device) > 20_000, "an answer waits for its client")
+            device.server.memory.limit = held(device) + len(MESSAGE) + 5
+            leaving.call(1, MESSAGE)
+            await until(lambda: device.server.plane.dispatch.running, "one runs")
+            device.server.memory.limit = 20_000
+            leaving.send(h2.reset(1, h2.CANCEL))
+            session.gate.set()
+            await until(lambda: not device.server.plane.dispatch.running, "it is over")
+        await until(lambda: not held(device), "their memory is free")
+
+
+def test_what_is_remembered_of_requests_holds_none_of_their_tensors() -> None:
+    class Body(np.ndarray[Any, Any]):
+        """What can be watched."""
+
+    message = raw(np.ones((1000, 2), np.uint8), datatype="UINT8").SerializeToString()
+    body = np.frombuffer(message, np.uint8).copy().view(Body)
+    gone = weakref.ref(body)
+    for _ in range(2):
+        decode_request(body.data, 10_000, None)
+    del body
+    gc.collect()
+    assert gone() is None
+
+
+REFUSED = 'edgewise_requests_total{model="",outcome="refused",source="",version=""}'
+UNREAD = {
+    "a message that is too large": (struct.pack("!BI", 0, 200_000), {}, "8"),
+    "a message that is no gzip": (struct.pack("!BI", 1, 3) + b"abc", {"grpc_encoding": "gzip"}, "3"),
+    "a message that does not come": (b"\0\0", {}, "4"),
+    "hops that are no number": (prefixed(GOOD), {"edgewise_hops": "x"}, "3"),
+}
+
+
+@pytest.mark.parametrize("method", ["ModelInfer", "ModelStreamInfer"])
+@pytest.mark.parametrize("case", UNREAD)
+async def test_requests_that_are_refused_before_they_are_read_are_counted(
+    case: str, method: str, device: Running
+) -> None:
+    sent, fields, code = UNREAD[case]
+    async with connected(device) as client:
+        client.send(h2.frame(h2.HEADERS, h2.END_HEADERS, 1, client.head(method, **fields)))
+        client.send(h2.frame(h2.DATA, 0 if case.endswith("come") else h2.END_STREAM, 1, sent))
+        data, status = await client.status(1)
+    assert status == code or next(stream_answers(data)).error_message
+    assert await device.metric(REFUSED) == 1
+
+
+async def test_who_is_not_admitted_is_counted_as_over_http(with_tokens: Running) -> None:
+    async with with_tokens.http.post("/v2/models/linear/infer", data=b"{}") as answer:
+        assert answer.status == 401
+    for method in ("ModelInfer", "ServerMetadata"):  # the second asks no model
+        async with connected(with_tokens) as client:
+            client.call(1, method=method)
+            assert (await client.status(1))[1] == "16"  # UNAUTHENTICATED
+    assert await with_tokens.metric(REFUSED) == 2
+
+
+async def test_a_flood_of_calls_that_are_reset_at_once_is_stopped(session: Gated) -> None:
     """Rapid reset: each call is over before it counts against the number of calls."""
-    async with running(served(tinyonnx.busy(tmp_path)), workers=1) as device, connected(device) as client:
+    async with running(model(session), workers=1) as device, connected(device) as client:
         for number in range(3000):
             stream = 2 * number + 1
             client.send(h2.frame(h2.HEADERS, h2.END_HEADERS, stream, client.head()), h2.reset(stream, h2.CANCEL))
         assert (await client.next(h2.GOAWAY)).code == h2.ENHANCE_YOUR_CALM
 
 
-async def test_more_calls_than_are_taken_are_refused_and_may_come_again(tmp_path: Path) -> None:
-    message = raw(np.array([8000]), "busy", "rounds", "INT64").SerializeToString()
-    async with running(served(tinyonnx.busy(tmp_path)), workers=1, max_queue=200) as device:
+async def test_more_calls_than_are_taken_are_refused_and_may_come_again(session: Gated) -> None:
+    async with running(model(session), workers=1, max_queue=200) as device:
         async with connected(device) as client:
             for number in range(101):
-                client.call(2 * number + 1, message)
+                client.call(2 * number + 1, MESSAGE)
             refused = await client.next(h2.RST_STREAM)
             assert (refused.stream, refused.code) == (201, h2.REFUSED_STREAM)
+        session.gate.set()
         await until(lambda: not device.server.plane.dispatch.waiting, "nothing is left")
 
 
-async def test_a_drain_tells_clients_to_go_and_finishes_what_has_begun(tmp_path: Path) -> None:
-    message = raw(np.array([8000]), "busy", "rounds", "INT64").SerializeToString()
-    async with running(served(tinyonnx.busy(tmp_path)), workers=1) as device, connected(device) as client:
-        client.call(1, message)
+async def test_a_drain_tells_clients_to_go_and_finishes_what_has_begun(session: Gated) -> None:
+    async with running(model(session), workers=1) as device, connected(device) as client:
+        client.call(1, MESSAGE)
         await until(lambda: device.server.plane.dispatch.running, "it runs")
-        draining = asyncio.ensure_future(device.server.drain(20.0))
+        draining = asyncio.ensure_future(device.server.drain(PATIENCE_SECONDS))
+        await until(lambda: device.server.plane.draining, "it drains")
+        session.gate.set()
         assert (await client.status(1))[1] == "0"
         assert (await client.next(h2.GOAWAY)).code == h2.NO_ERROR
         await draining

@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -19,72 +20,72 @@ from tritonclient.grpc import service_pb2 as pb
 from edgewise.contract.plan import PlanServing
 from edgewise_runtime.grpc.frames import PREFACE
 from tests.runtime import tinyonnx
-from tests.runtime.agent.waiting import until
+from tests.runtime.agent.waiting import PATIENCE_SECONDS, until
 from tests.runtime.grpcclient import asking, output, raw, refusal
 from tests.runtime.processes import serving
-from tests.runtime.serving import Running, ones, running, served
+from tests.runtime.serving import Running, ones, running
+from tests.runtime.sessions import Gated, model
+from tests.runtime.suite import LIMITS
 
 pytestmark = pytest.mark.loops
 
-LONG, SHORT = 8000, 1  # rounds of the busy model: about half a second, and next to nothing
+QUESTION = raw(np.ones(1, np.float32), "gated")
 
 
-def rounds(number: int, **fields: Any) -> Any:
-    return raw(np.array([number]), "busy", "rounds", "INT64", **fields)
-
-
-async def test_a_client_whose_deadline_passes_leaves_no_work_behind(tmp_path: Path) -> None:
-    async with running(served(tinyonnx.busy(tmp_path)), workers=1) as device, asking(device) as stub:
-        dispatch = device.server.plane.dispatch
-        slow = stub.ModelInfer(rounds(LONG))
-        await until(lambda: dispatch.running, "it runs")
-        code, _ = await refusal(stub.ModelInfer(rounds(SHORT), timeout=0.05))
-        assert code == grpc.StatusCode.DEADLINE_EXCEEDED
-        await until(lambda: not dispatch.waiting, "its place is free")
-        await slow
-
-
-async def test_the_timeout_of_the_request_itself_is_a_deadline_too(tmp_path: Path) -> None:
-    """As tritonclient's infer(timeout=...) says it, in microseconds: the server refuses, not the client."""
-    async with running(served(tinyonnx.busy(tmp_path)), workers=1) as device, asking(device) as stub:
-        slow = stub.ModelInfer(rounds(LONG))
+@contextlib.asynccontextmanager
+async def occupied(session: Gated) -> AsyncIterator[tuple[Running, Any, Any]]:
+    """A device with one worker, a stub, and a call that runs until the gate opens."""
+    async with running(model(session), workers=1) as device, asking(device) as stub:
+        slow = stub.ModelInfer(QUESTION)
         await until(lambda: device.server.plane.dispatch.running, "it runs")
-        timeout = {"timeout": pb.InferParameter(int64_param=50_000)}
-        code, text = await refusal(stub.ModelInfer(rounds(SHORT, parameters=timeout)))
+        yield device, stub, slow
+        session.gate.set()
+        assert output(await slow, "y").tolist() == [2.0]
+
+
+async def test_a_client_whose_deadline_passes_leaves_no_work_behind(session: Gated) -> None:
+    async with occupied(session) as (device, stub, _):
+        code, _ = await refusal(stub.ModelInfer(QUESTION, timeout=0.05))
+        assert code == grpc.StatusCode.DEADLINE_EXCEEDED
+        await until(lambda: not device.server.plane.dispatch.waiting, "its place is free")
+
+
+async def test_the_timeout_of_the_request_itself_is_a_deadline_too(session: Gated) -> None:
+    """As tritonclient's infer(timeout=...) says it, in microseconds: the server refuses, not the client."""
+    hurried = pb.ModelInferRequest()
+    hurried.CopyFrom(QUESTION)
+    hurried.parameters["timeout"].int64_param = 50_000
+    async with occupied(session) as (_, stub, _):
+        code, text = await refusal(stub.ModelInfer(hurried))
         assert (code, "the request allows" in text) == (grpc.StatusCode.DEADLINE_EXCEEDED, True)
-        await slow
 
 
-async def test_a_cancelled_call_gives_its_place_in_the_queue_back(tmp_path: Path) -> None:
-    async with running(served(tinyonnx.busy(tmp_path)), workers=1) as device, asking(device) as stub:
-        dispatch = device.server.plane.dispatch
-        slow = stub.ModelInfer(rounds(LONG))
-        await until(lambda: dispatch.running, "it runs")
-        gone = stub.ModelInfer(rounds(SHORT))
+async def test_a_cancelled_call_gives_its_place_in_the_queue_back(session: Gated) -> None:
+    async with occupied(session) as (device, stub, _):
+        dispatch, gone = device.server.plane.dispatch, stub.ModelInfer(QUESTION)
         await until(lambda: dispatch.waiting, "one waits")
         gone.cancel()
         await until(lambda: not dispatch.waiting, "its place is free")
-        await slow
 
 
-async def test_overload_is_refused_at_once_with_when_to_come_back(tmp_path: Path) -> None:
-    async with running(served(tinyonnx.busy(tmp_path)), workers=1) as device, asking(device) as stub:
+async def test_overload_is_refused_at_once_with_when_to_come_back(session: Gated) -> None:
+    async with occupied(session) as (device, stub, _):
         device.server.configure(PlanServing(max_queue=1), None)
-        accepted = [stub.ModelInfer(rounds(LONG)) for _ in range(2)]
+        second = stub.ModelInfer(QUESTION)
         await until(lambda: device.server.plane.dispatch.waiting, "one waits")
-        call = stub.ModelInfer(rounds(SHORT))
+        call = stub.ModelInfer(QUESTION)
         code, _ = await refusal(call)
         assert code == grpc.StatusCode.RESOURCE_EXHAUSTED
         assert dict(await call.trailing_metadata())["grpc-retry-pushback-ms"] == "1000"
-        assert not accepted[0].done()
-        await asyncio.gather(*accepted)
+        session.gate.set()
+        assert output(await second, "y").tolist() == [2.0]
 
 
 async def test_a_client_that_never_sends_its_message_is_cut_off(device: Running) -> None:
     async with grpc.aio.insecure_channel(device.grpc_address) as channel:
         call: Any = channel.stream_unary("/inference.GRPCInferenceService/ModelInfer")()
         code, text = await refusal(call)
-        assert (code, "within 0.5 s" in text) == (grpc.StatusCode.DEADLINE_EXCEEDED, True)
+        assert (code, f"within {LIMITS['body_timeout']:g} s" in text) == (grpc.StatusCode.DEADLINE_EXCEEDED, True)
 
 
 async def test_a_call_without_a_message_is_refused(device: Running) -> None:
@@ -94,15 +95,20 @@ async def test_a_call_without_a_message_is_refused(device: Running) -> None:
         assert (await refusal(call))[0] == grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def test_a_drain_finishes_calls_and_ends_idle_streams(tmp_path: Path) -> None:
-    async with running(served(tinyonnx.busy(tmp_path)), workers=1) as device, asking(device) as stub:
+async def test_a_drain_finishes_calls_and_ends_idle_streams(session: Gated) -> None:
+    async with running(model(session), workers=1) as device, asking(device) as stub:
+        session.gate.set()
         idle = stub.ModelStreamInfer()
-        await idle.write(rounds(SHORT))
-        assert (await idle.read()).infer_response.model_name == "busy"
-        slow = stub.ModelInfer(rounds(LONG))
+        await idle.write(QUESTION)
+        assert (await idle.read()).infer_response.model_name == "gated"
+        session.gate.clear()
+        slow = stub.ModelInfer(QUESTION)
         await until(lambda: device.server.plane.dispatch.running, "it runs")
-        await device.server.drain(20.0)
-        assert output(await slow, "result", "<i8").tolist() == [LONG]
+        draining = asyncio.ensure_future(device.server.drain(PATIENCE_SECONDS))
+        await until(lambda: device.server.plane.draining, "it drains")
+        session.gate.set()
+        assert output(await slow, "y").tolist() == [2.0]
+        await draining
         code, text = await refusal(idle.read())
         assert (code, text) == (grpc.StatusCode.UNAVAILABLE, "this device stops serving; ask again")
 
@@ -130,11 +136,12 @@ async def test_who_does_not_speak_http2_is_cut_off_and_costs_nothing(said: bytes
 
 
 async def test_without_grpc_the_port_is_closed() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    async with running(grpc=False, grpc_port=port):
-        with pytest.raises(ConnectionRefusedError):
-            await asyncio.open_connection("127.0.0.1", port)
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))  # nobody listens there, and nobody else gets it
+        port = reserved.getsockname()[1]
+        async with running(grpc=False, grpc_port=port):
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection("127.0.0.1", port)
 
 
 async def test_on_a_laptop_the_port_is_told_and_serves(tmp_path: Path) -> None:

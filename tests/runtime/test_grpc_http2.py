@@ -7,11 +7,13 @@ import contextlib
 from typing import Any
 
 import pytest
+from hpack import Encoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2 as pb
 
 from edgewise_runtime.grpc import frames as h2
+from edgewise_runtime.grpc.heads import Heads
 from edgewise_runtime.grpc.wire import as_varint, split_request
 from tests.runtime.http2client import GOOD, connected, prefixed, stream_answers
 from tests.runtime.serving import Running, running
@@ -97,6 +99,16 @@ async def test_a_client_that_keeps_a_table_of_headers_is_understood(device: Runn
         for stream in (1, 3, 5):
             client.call(stream)
             assert (await client.status(stream))[1] == "0"
+
+
+def test_what_one_client_says_without_a_table_another_may_say_into_its_own() -> None:
+    """The same bytes, but the second client goes on with a few that mean them."""
+    fields = [(":method", "POST"), (":scheme", "http"), (":path", "/a/B"), ("content-type", "application/grpc")]
+    encoder = Encoder()
+    block, short = encoder.encode(fields), encoder.encode(fields)
+    without, with_table = Heads(), Heads()
+    assert without.read(b"\x20" + block) == without.read(block)  # 0x20: its table has no room from now on
+    assert with_table.read(block) == with_table.read(short)
 
 
 async def test_a_grpc_timeout_that_cannot_be_read_is_refused(device: Running) -> None:

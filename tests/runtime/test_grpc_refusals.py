@@ -87,9 +87,9 @@ REFUSED: dict[str, tuple[Any, grpc.StatusCode, str]] = {
     "no such datatype": (changed(datatype="FP31"), INVALID, "x: datatype must be one of BOOL"),
     "another datatype": (changed(datatype="INT32"), INVALID, "x: the model takes FP32, INT32 was sent"),
     "another shape": (raw(ones(1, 3)), INVALID, "x: the model takes shape [-1, 2] (-1: any), [1, 3] was sent"),
-    "a negative size": (changed(shape=[-1, 2]), INVALID, "each from 1 up, not [-1, 2]"),
-    "an empty tensor": (changed(shape=[0, 2]), INVALID, "each from 1 up, not [0, 2]"),
-    "too many dimensions": (changed(shape=[1] * 33), INVALID, "shape must have at most 32 sizes"),
+    "a negative size": (changed(shape=[-1, 2]), INVALID, "integers from 1 up, not [-1, 2]"),
+    "an empty tensor": (changed(shape=[0, 2]), INVALID, "integers from 1 up, not [0, 2]"),
+    "too many dimensions": (changed(shape=[1] * 33), INVALID, "shape must be a list of at most 32 integers"),
     "a shape whose product wraps round": (changed(shape=[2**62, 4]), INVALID, "takes 73786976294838206464 bytes"),
     "too few bytes": (changed(shape=[2, 2]), INVALID, "x: FP32 [2, 2] takes 16 bytes, 8 were sent"),
     "more raw contents than inputs": (contents(2), INVALID, "1 inputs, but 2 raw_input_contents"),
@@ -118,14 +118,14 @@ REFUSED: dict[str, tuple[Any, grpc.StatusCode, str]] = {
     "classification": (
         with_parameter("output", "classification", int64_param=3), INVALID, "the extension classification is not served"
     ),
-    "a parameter without a value": (with_parameter("request", "p"), INVALID, "parameters.p has no value"),
+    "a parameter without a value": (with_parameter("request", "p"), INVALID, "parameters: 'p' has no value"),
     "a timeout that is no number": (
         with_parameter("request", "timeout", string_param="1s"), INVALID, "must be a number of microseconds"
     ),
     "an unknown wish for privacy": (
         with_parameter("request", "edgewise_privacy", string_param="yes"), INVALID, "must be allow or never, not 'yes'"
     ),
-    "an endless id": (raw(ones(1, 2), id="i" * 1025), INVALID, "id must have at most 1024 characters"),
+    "an endless id": (raw(ones(1, 2), id="i" * 1025), INVALID, "id must be a string of at most 1024 characters"),
 }  # fmt: skip
 
 GARBAGE = {

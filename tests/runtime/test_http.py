@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 from collections.abc import Mapping, Sequence
@@ -12,9 +13,12 @@ import pytest
 
 from edgewise_runtime.engines.base import Array, EngineOptions
 from edgewise_runtime.engines.onnx import OnnxSession
+from edgewise_runtime.http.connection import Connection
 from edgewise_runtime.models import ServedModel
 from edgewise_runtime.tuning.choice import Choice
 from tests.runtime import tinyonnx
+from tests.runtime.agent.waiting import until
+from tests.runtime.raw import connected, post
 from tests.runtime.serving import Device, Running, numbers, ones, running
 
 LINEAR = "/v2/models/linear/infer"
@@ -128,6 +132,18 @@ async def test_models_that_are_served_no_more_leave_the_metrics(device: Running)
     assert await device.metric(total) == 0
 
 
+async def test_a_refusal_that_is_remembered_keeps_no_connection_alive() -> None:
+    def connections() -> set[int]:
+        gc.collect()
+        return {id(each) for each in gc.get_objects() if type(each) is Connection}
+
+    before = connections()
+    async with running() as device:
+        async with connected(device.address) as raw:
+            assert (await raw.ask(post(path="/v2/nothing"))).status == 404
+        await until(lambda: connections() <= before, "the connection is forgotten")
+
+
 async def test_requests_are_counted_by_outcome_and_source(device: Running) -> None:
     await device.infer("linear", json.loads(GOOD))
     await device.infer("linear", {"inputs": []})
@@ -161,7 +177,7 @@ async def test_a_poke_calls_the_hook_at_most_once_a_second(device: Running) -> N
     for body in (b"", b"", b"now"):
         async with device.http.post(f"{url}/poke", data=body) as answer:
             statuses.append(answer.status)
-    assert (statuses, pokes) == ([204, 429, 400], ["poke"])
+    assert (statuses, pokes) == ([202, 429, 400], ["poke"])
     async with device.http.get(f"{url}/healthz") as answer:
         assert answer.status == 200
 

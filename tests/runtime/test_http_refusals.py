@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
 import zlib
 
 import pytest
 
+from tests.runtime.raw import connected, post
 from tests.runtime.serving import Device, numbers, ones
+from tests.runtime.suite import LIMITS
 
 pytestmark = pytest.mark.loops
 
@@ -74,45 +75,18 @@ async def test_a_compressed_body_is_taken(case: str, device: Device) -> None:
         assert answer.status == 200
 
 
-async def sent_raw(device: Device, request: bytes) -> bytes:
-    """What comes back on a connection that sends `request`, and then nothing more, until the server closes it."""
-    host, port = device.address.split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(request)
-    answer = await reader.read()
-    writer.close()
-    return answer
-
-
-HEAD = b"POST /v2/models/linear/infer HTTP/1.1\r\nHost: device\r\n"
-
-
 @pytest.mark.protocol
 async def test_a_body_that_does_not_arrive_is_given_up(device: Device) -> None:
-    answer = await sent_raw(device, HEAD + b"Content-Length: 1000\r\n\r\n{")
-    assert answer.startswith(b"HTTP/1.1 408")
-    assert b"did not arrive within 0.5 s" in answer
+    async with connected(device.address) as raw:
+        reply = await raw.ask(post(b"{", length=1000))
+        assert reply.status == 408
+        assert f"did not arrive within {LIMITS['body_timeout']:g} s" in reply.json["error"]
+        assert await raw.ended() == b""
 
 
 @pytest.mark.protocol
 @pytest.mark.parametrize("silence", [b"", b"POST /v2"], ids=["says nothing", "stops within its first line"])
 async def test_a_connection_that_never_asks_anything_is_cut(silence: bytes, device: Device) -> None:
-    assert await sent_raw(device, silence) == b""
-
-
-@pytest.mark.protocol
-async def test_a_declared_terabyte_is_refused_without_waiting_for_it(device: Device) -> None:
-    answer = await sent_raw(device, HEAD + b"Content-Length: 1099511627776\r\nConnection: close\r\n\r\n")
-    assert answer.startswith(b"HTTP/1.1 413")
-
-
-@pytest.mark.protocol
-async def test_a_smuggled_request_is_not_answered(device: Device) -> None:
-    smuggled = (
-        HEAD
-        + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /v2 HTTP/1.1\r\nHost: device\r\n\r\n"
-    )
-    answer = await sent_raw(device, smuggled)
-    assert answer.split()[1] == b"400"
-    assert b'{"error":"not HTTP' in answer
-    assert b"binary_tensor_data" not in answer
+    async with connected(device.address) as raw:
+        await raw.send(silence)
+        assert await raw.ended() == b""

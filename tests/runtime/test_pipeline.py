@@ -74,6 +74,12 @@ class TestAChain:
         assert answers["name.label"].dtype == object
         assert answers["name.item"].shape == (0,)
 
+    def test_a_step_that_affords_few_pixels_takes_fewer_pieces_at_once(self, tmp_path: Path, models: Members) -> None:
+        few = {**COLOUR, "pre": [{"decodeImage": {"maxPixels": 2 * 4 * 4}}, *FOUR[1:]]}
+        session = chain({**models, "colour": model(tinyonnx.colours(tmp_path), few)}, FIND, NAME)
+        labels = ask(session, "name.label", image=tensor(*[encoded(TWO_COLOURS)] * 3))[0]
+        assert labels == [[b"red"], [b"blue"]] * 3
+
     def test_more_boxes_than_fit_one_run(self, tmp_path: Path) -> None:
         columns = np.array([[x / 5, 0, (x + 1) / 5, 8, 0.9] for x in range(40)])
         many = {**FINDER, "post": [{"nms": {"iou": "1"}}]}

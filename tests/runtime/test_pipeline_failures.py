@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgewise_runtime.engines.base import AcceleratorLostError, InputRefusedError, ModelLoadError, Session
+from edgewise.api.processing import Processing
+from edgewise_runtime.engines.base import AcceleratorLostError, InputRefusedError, ModelLoadError, Session, TensorSpec
 from edgewise_runtime.models import Models, ServedModel
 from edgewise_runtime.pipeline.session import PipelineSession, StepFailedError
+from edgewise_runtime.processing import processed
 from tests.runtime import tinyonnx
 from tests.runtime.chains import (
+    COLOUR,
     FIND,
     NAME,
     Members,
@@ -93,6 +96,24 @@ class TestAtLoad:
         echo = model(tinyonnx.echo(tmp_path, "INT32", ["n"]), None)
         with pytest.raises(ModelLoadError, match=r"step b: its input x INT32 \[-1\] means something else"):
             chain({"one": (Echo(), None), "two": echo}, {"name": "a", "model": "one"}, {"name": "b", "model": "two"})
+
+    def test_a_model_of_a_fixed_batch_is_refused(self, tmp_path: Path) -> None:
+        eight = model(tinyonnx.colours(tmp_path, batch=8), COLOUR)
+        with pytest.raises(ModelLoadError, match="step c: model eight takes 8 pictures at once, no more and no fewer"):
+            chain({"eight": eight}, {"name": "c", "model": "eight"})
+
+    def test_a_text_beside_the_pictures_is_one_of_those_inputs(self, tmp_path: Path) -> None:
+        both = (TensorSpec("pixels", "FP32", (-1, 3, 4, 4)), TensorSpec("x", "BYTES", (1,)))
+        processing = Processing.model_validate({**COLOUR, "input": "pixels", "post": [], "labels": []})
+        asks = processed(Echo(inputs=both), processing)
+        session = chain({"one": (asks, processing)}, {"name": "a", "model": "one"})
+        assert session.inputs == (TensorSpec("image", "BYTES", (-1,)), TensorSpec("x", "BYTES", (1,)))
+        with pytest.raises(ModelLoadError, match=r"step a: its input x BYTES \[1\] means something else"):
+            chain(
+                {"one": (asks, processing), "two": (Echo(), None)},
+                {"name": "b", "model": "two"},
+                {"name": "a", "model": "one"},
+            )
 
 
 class TestSwappingUnderIt:

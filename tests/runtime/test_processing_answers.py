@@ -92,6 +92,17 @@ class TestBoxes:
         found = boxes.candidates(np.zeros((1, 4), np.float32), scores, NonMaximumSuppression(objectness=True))
         assert (found.scores.tolist(), found.classes.tolist()) == ([pytest.approx(0.45)], [0])
 
+    def test_objectness_multiplies_the_score_and_not_the_class_that_a_model_names(self) -> None:
+        scores = np.array([[0.5, 0.9, 7]], np.float32)
+        options = NonMaximumSuppression(objectness=True, scoring="Best")
+        found = boxes.candidates(np.zeros((1, 4), np.float32), scores, options)
+        assert (found.scores.tolist(), found.classes.tolist()) == ([pytest.approx(0.45)], [7])
+
+    @pytest.mark.parametrize(("numbers", "scores"), [(3, 0), (4, 0)])
+    def test_too_few_numbers_are_no_boxes(self, numbers: int, scores: int) -> None:
+        with pytest.raises(ValueError, match=f"1 scores; the model gave {numbers} and {scores}: see nms.layout"):
+            boxes.candidates(np.zeros((2, numbers)), np.zeros((2, scores)), NonMaximumSuppression())
+
     def test_a_model_that_names_the_class_itself_is_believed(self) -> None:
         scores = np.array([[0.9, 3], [0.8, 5], [np.nan, 1], [0.7, np.nan]], np.float32)
         found = boxes.candidates(np.zeros((4, 4), np.float32), scores, NonMaximumSuppression(scoring="Best"))

@@ -16,7 +16,7 @@ from PIL import Image
 from edgewise.api.processing import Crop, Normalise, Pad, Resize
 from edgewise_runtime.engines.base import InputRefusedError
 from edgewise_runtime.processing import images
-from edgewise_runtime.processing.pictures import MOST, Picture, decode
+from edgewise_runtime.processing.pictures import MOST, SCANS, Picture, decode
 from edgewise_runtime.processing.tensors import Stacking, tables
 from tests.runtime.photos import encoded, gradient, pixels, plain
 
@@ -34,7 +34,7 @@ def stacking(
     colour: str = "RGB", layout: str = "CHW", dtype: Any = F32, normalise: Normalise | None = None
 ) -> Stacking:
     channels = 1 if colour == "Grey" else 3
-    return Stacking(colour, layout, tables(normalise, channels, np.dtype(dtype)), PLENTY)
+    return Stacking(colour, layout, tables(normalise, channels, np.dtype(dtype)))
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:
@@ -108,6 +108,25 @@ class TestDecoding:
         with pytest.raises(InputRefusedError, match=r"50000 x 50000 pixels; .*maxPixels"):
             decode([bomb], 16_777_216)
 
+    def test_a_bomb_in_a_comment_is_refused(self) -> None:
+        plain_, comment = encoded(UPRIGHT), b"Comment\0\0" + zlib.compress(b"a" * 10**6)
+        for count, refused in ((1, False), (2, True)):
+            raw = plain_[:33] + _chunk(b"zTXt", comment) * count + plain_[33:]
+            with pytest.raises(InputRefusedError) if refused else contextlib.nullcontext():
+                decode([raw], PLENTY)
+
+    def test_a_jpeg_that_is_drawn_over_and_over_is_refused(self) -> None:
+        raw = encoded(gradient(64, 64), "JPEG", progressive=True)
+        scan = raw[raw.rindex(b"\xff\xda") : -2]
+        assert decode([raw[:-2] + scan * (SCANS - 10) + raw[-2:]], PLENTY)
+        for hidden in (b"", b"\xff\x01", b"\xff\xd0", b"\xff\xff"):
+            with pytest.raises(InputRefusedError, match="picture 0 is a JPEG of more than 100 scans"):
+                decode([raw[:-2] + (hidden + scan) * (SCANS - 9) + raw[-2:]], PLENTY)
+
+    def test_what_stands_in_its_comment_or_behind_its_end_is_no_scan(self) -> None:
+        raw = encoded(UPRIGHT, "JPEG", comment=b"\xff\xda\x00\x02" * 200)
+        assert decode([raw + b"\xff\xda\x00\x02" * 200], PLENTY)
+
     def test_the_limit_is_for_all_pictures_of_a_request(self) -> None:
         one = encoded(plain(10, 10))
         assert len(decode([one] * 3, 300)) == 3
@@ -118,7 +137,7 @@ class TestDecoding:
         with pytest.raises(InputRefusedError, match=f"more than {MOST} pictures"):
             decode([encoded(plain(1, 1))] * (MOST + 1), PLENTY)
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(
         kind=st.sampled_from(["PNG", "JPEG", "WEBP"]),
         flips=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=6),
@@ -133,7 +152,7 @@ class TestDecoding:
         with contextlib.suppress(InputRefusedError):
             decode([bytes(raw[: len(raw) - cut % len(raw)])], PLENTY)
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(st.binary(max_size=200))
     def test_no_bytes_do_any_harm(self, raw: bytes) -> None:
         for head in (b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\xff\0\0\0WEBPVP8 "):
@@ -171,10 +190,6 @@ class TestResizing:
         stripes[:, ::2] = 200
         small = images.resized(Picture.whole(Image.fromarray(stripes)), resize(width=1, height=1))
         assert abs(int(pixels(small.image)[0, 0, 0]) - 100) <= 12
-
-    def test_a_very_narrow_picture_is_refused_rather_than_blown_up(self) -> None:
-        with pytest.raises(InputRefusedError, match="1 x 4000 pixels is too narrow"):
-            images.resized(Picture.whole(plain(1, 4000)), resize(width=640, height=640, fit="Cover"))
 
 
 class TestPaddingAndCropping:
@@ -264,6 +279,10 @@ class TestStacking:
         assert (table[0], table[128], table[255]) == (-128, 0, 127)
         assert tables(Normalise(scale="0.5"), 1, np.dtype(np.uint8))[0][200] == 255
 
+    def test_numbers_that_the_datatype_does_not_hold_are_refused(self) -> None:
+        with pytest.raises(ValueError, match=r"numbers up to 2\.55e\+08, more than float16 holds"):
+            tables(Normalise(scale="0.000001"), 1, np.dtype(np.float16))
+
     def test_means_that_fit_no_channel_are_refused(self) -> None:
         with pytest.raises(ValueError, match="mean has 2 numbers, the model takes 3 channels"):
             tables(Normalise(mean=["1", "2"]), 3, F32)
@@ -271,7 +290,3 @@ class TestStacking:
     def test_pictures_of_different_sizes_do_not_go_into_one_tensor(self) -> None:
         with pytest.raises(InputRefusedError, match="send them one by one"):
             stacking().stack([Picture.whole(plain(2, 2)), Picture.whole(plain(3, 2))])
-
-    def test_small_pictures_do_not_become_a_huge_tensor(self) -> None:
-        with pytest.raises(InputRefusedError, match="2 pictures of 1000 x 1000 pixels are too much at once"):
-            stacking().stack([Picture.whole(plain(1000, 1000))] * 2)

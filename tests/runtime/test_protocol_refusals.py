@@ -64,7 +64,7 @@ REFUSED_JSON: dict[str, tuple[dict[str, Any], str]] = {
     "1 as BOOL": (message(datatype="BOOL", data=[True, False, True, 1]), "true or false"),
     "a number as BYTES": (message(datatype="BYTES", data=["a", "b", "c", 1]), "strings"),
     "half a surrogate as BYTES": (message(datatype="BYTES", data=["a", "b", "c", "\ud800"]), "strings"),
-    "the same input twice": ({"inputs": message()["inputs"] * 2}, "two tensors named 'x'"),
+    "the same input twice": ({"inputs": message()["inputs"] * 2}, "inputs names 'x' twice"),
     "parameters no object": (message(parameters=[1]), "parameters must be an object"),
     "a parameter that is a list": (message(parameters={"a": [1]}), "parameters: 'a'"),
     "too many parameters": (message(parameters={str(n): n for n in range(65)}), "at most 64"),

@@ -7,7 +7,6 @@ import contextlib
 import gc
 import time
 import weakref
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,20 +20,32 @@ from edgewise_runtime.errors import (
     OverloadedError,
     UnavailableError,
 )
+from edgewise_runtime.scheduling import dispatch as dispatching
+from edgewise_runtime.scheduling import workers
 from edgewise_runtime.scheduling.dispatch import Dispatch
-from edgewise_runtime.scheduling.pace import QUICK, Pace
 from tests.runtime.agent.waiting import until
 from tests.runtime.sessions import Gated, dispatch, doubled, model, values
 
 SIZE = 4
 
 
+class Clock:
+    """As dispatch.py reads it; moved by the test alone."""
+
+    perf_counter = staticmethod(time.perf_counter)
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def session() -> Iterator[Gated]:
-    """Always let go in the end, so that no thread outlives its test."""
-    made = Gated()
-    yield made
-    made.gate.set()
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(dispatching, "time", clock)
+    return clock
 
 
 def ask(of: Dispatch, session: Any, number: float = 1.0, **more: Any) -> asyncio.Task[list[Array]]:
@@ -143,21 +154,56 @@ async def test_an_error_reaches_the_caller_and_frees_the_worker(
     assert of.running == 0
 
 
-async def test_a_deadline_that_passes_in_the_queue_takes_the_request_out_of_it(session: Gated) -> None:
+async def test_a_deadline_that_passes_in_the_queue_takes_the_request_out_of_it(session: Gated, clock: Clock) -> None:
     of = dispatch()
     first = await busy(of, session)
     with pytest.raises(DeadlineError, match="passed while it waited"):
-        await ask(of, session, 1, deadline=time.monotonic() + 0.02)
+        await ask(of, session, 1, deadline=clock.now + 0.02)
     session.gate.set()
     await first
     assert session.asked == [[0]]
     assert of.waiting == 0
 
 
-async def test_a_request_answered_in_time_does_not_mind_its_deadline(session: Gated) -> None:
+async def test_a_request_answered_in_time_does_not_mind_its_deadline(session: Gated, clock: Clock) -> None:
     of = dispatch()
     session.gate.set()
-    assert (await ask(of, session, 3, deadline=time.monotonic() + 30))[0] == 6
+    assert (await ask(of, session, 3, deadline=clock.now + 30))[0] == 6
+
+
+class NoThread:
+    """As threading.Thread in a pod that has as many as it may have."""
+
+    def __init__(self, **_: Any) -> None:
+        pass
+
+    def start(self) -> None:
+        raise RuntimeError("can't start new thread")
+
+
+async def test_a_pod_that_gets_no_thread_says_so_and_goes_on_when_it_does(
+    session: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = dispatch(max_queue=1)
+    session.gate.set()
+    with monkeypatch.context() as none_left:
+        none_left.setattr(workers, "Thread", NoThread)
+        for _ in range(3):
+            with pytest.raises(ModelFailedError, match="can't start new thread"):
+                await ask(of, session)
+    assert (await ask(of, session, 3))[0] == 6
+
+
+async def test_a_pod_that_gets_fewer_threads_than_it_has_cores_works_with_those(
+    session: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of, other = dispatch(threads=2), Gated()
+    first = await busy(of, session)
+    monkeypatch.setattr(workers, "Thread", NoThread)
+    other.gate.set()
+    second = ask(of, other)
+    session.gate.set()
+    assert [(await task)[0] for task in (first, second)] == [0, 2]
 
 
 async def test_two_models_run_at_the_same_time_where_there_are_two_workers(session: Gated) -> None:
@@ -177,35 +223,12 @@ async def test_a_model_that_was_found_best_alone_runs_alone(session: Gated) -> N
     await asyncio.gather(*tasks)
 
 
-async def test_a_model_measured_to_be_quick_answers_without_a_wait(session: Gated) -> None:
-    of, quick = dispatch(), model(session, latency=QUICK / 2, size=SIZE)
-    session.gate.set()
-    arrays = of.run_now(quick, values(21), ["y"], SIZE)
-    assert arrays is not None
-    assert arrays[0] == 42
-    assert of.statistics.of("gated", "1").runs == 1
-
-
-NOT_NOW = {
-    "a slow model": (Gated(), {"latency": QUICK * 2, "size": SIZE}),
-    "a model never measured": (Gated(), {}),
-    "a larger input than was measured": (Gated(), {"latency": QUICK / 2, "size": SIZE - 1}),
-    "an accelerator, which may hang": (Gated(provider="CUDAExecutionProvider"), {"latency": QUICK / 2, "size": SIZE}),
-}
-
-
-@pytest.mark.parametrize(("session", "choice"), NOT_NOW.values(), ids=NOT_NOW)
-async def test_the_event_loop_is_not_held_by(session: Gated, choice: dict[str, Any]) -> None:
-    session.gate.set()
-    assert dispatch().run_now(model(session, **choice), values(1), ["y"], SIZE) is None
-
-
-async def test_an_overloaded_model_refuses_before_the_body_is_read(session: Gated) -> None:
+async def test_an_overloaded_model_refuses_before_the_body_is_read(session: Gated, clock: Clock) -> None:
     of, slow = dispatch(max_queue=2), model(session, latency=0.001, size=SIZE)
     tasks = [asyncio.ensure_future(of.run(slow, values(number), ["y"], SIZE)) for number in range(3)]
     await until(lambda: of.waiting == 2, "the queue is full")
     of.refuse_early(slow, SIZE)  # a full queue may be a burst
-    await asyncio.sleep(0.06)  # it has stood for longer than a burst lasts
+    clock.now += 0.06  # it has stood for longer than a burst lasts
     newest = asyncio.ensure_future(of.run(slow, values(3), ["y"], SIZE))
     await until(lambda: tasks[1].done() and tasks[2].done(), "those who waited for long are told to come again")
     with pytest.raises(OverloadedError, match="asked more than it can answer"):
@@ -215,15 +238,16 @@ async def test_an_overloaded_model_refuses_before_the_body_is_read(session: Gate
     assert [isinstance(answer, OverloadedError) for answer in answers] == [False, True, True, False]
 
 
-async def test_waits_and_rows_are_on_record(session: Gated) -> None:
+async def test_waits_and_rows_are_on_record(session: Gated, clock: Clock) -> None:
     of = dispatch()
     tasks = [await busy(of, session), ask(of, session)]
     await until(lambda: of.waiting == 1, "one waits")
+    clock.now += 0.5
     session.gate.set()
     await asyncio.gather(*tasks)
     counts = of.statistics.of("gated", "1")
     assert (counts.runs, counts.rows, counts.queue.count) == (2, 2, 2)
-    assert counts.queue.ns > 0
+    assert counts.queue.ns == 500_000_000
 
 
 ENDS = {
@@ -252,60 +276,6 @@ async def test_a_request_that_is_over_leaves_its_tensors_to_nobody(answer: Any) 
         await until(lambda: tensor() is None, "nobody holds the input any more")
     finally:
         gc.enable()
-
-
-def runs(*, size: int, seconds: float, times: int) -> list[tuple[int, float]]:
-    return [(size, seconds)] * times
-
-
-FAST, SLOW = QUICK / 5, QUICK * 2
-PACES = {
-    "unknown at first": ([], 100, False),
-    "one quick run proves nothing": (runs(size=100, seconds=FAST, times=1), 100, False),
-    "trusted after five": (runs(size=100, seconds=FAST, times=5), 100, True),
-    "a smaller input is trusted too": (runs(size=100, seconds=FAST, times=5), 50, True),
-    "a larger one is not": (runs(size=100, seconds=FAST, times=5), 101, False),
-    "a slow run between begins anew": (
-        [*runs(size=100, seconds=FAST, times=4), (100, SLOW), *runs(size=100, seconds=FAST, times=4)], 100, False,
-    ),
-    "one slow run may be the kernel's doing": ([*runs(size=100, seconds=FAST, times=5), (100, SLOW)], 100, True),
-    "trust is lost with two slow runs": ([*runs(size=100, seconds=FAST, times=5), *[(100, SLOW)] * 2], 100, False),
-    "two slow runs with a quick one between are two accidents": (
-        [*runs(size=100, seconds=FAST, times=5), (100, SLOW), (100, FAST), (100, SLOW)], 100, True,
-    ),
-    "trust outlives a slow run of a larger input": ([*runs(size=100, seconds=FAST, times=5), (900, SLOW)], 100, True),
-    "mixed sizes are trusted up to the smallest": (
-        [*runs(size=100, seconds=FAST, times=3), *runs(size=70, seconds=FAST, times=2)], 100, False,
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("case", PACES)
-def test_a_model_runs_on_the_loop_when_it_was_quick_often_enough(case: str) -> None:
-    history, size, expected = PACES[case]
-    pace = Pace()
-    for ran, seconds in history:
-        pace.learn(ran, seconds)
-    assert pace.quick(size) is expected
-
-
-def test_what_a_run_will_take_is_told_by_runs_of_about_its_size() -> None:
-    pace = Pace()
-    assert pace.expected(100) is None
-    for seconds in (0.010, 0.020):
-        pace.learn(100, seconds)
-    pace.learn(100_000, 1.0)
-    assert pace.expected(110) == pytest.approx(0.012)
-    assert pace.expected(70_000) == 1.0
-    assert pace.expected(10**9) == 1.0
-    assert pace.typical == 1.0
-
-
-def test_a_model_that_becomes_slower_is_believed_after_a_handful_of_runs() -> None:
-    pace = Pace.measured(100, 0.01)
-    for _ in range(10):
-        pace.learn(100, 0.02)
-    assert pace.expected(100) == pytest.approx(0.02, rel=0.1)
 
 
 def test_arrays_are_handed_on_as_the_engine_made_them(session: Gated) -> None:

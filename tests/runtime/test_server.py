@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edgewise.contract.plan import PlanServing
+from edgewise_runtime.models import ServedModel
 from tests.runtime import tinyonnx
-from tests.runtime.agent.waiting import until
+from tests.runtime.agent.waiting import PATIENCE_SECONDS, until
 from tests.runtime.serving import Running, numbers, ones, running, served
+from tests.runtime.sessions import Gated, model
 
-LONG, SHORT = 8000, 1  # rounds of the busy model: about half a second, and next to nothing
+QUESTION = {"inputs": [numbers("x", np.ones(1))]}
 
 
-def rounds(number: int) -> dict[str, object]:
-    return {"inputs": [numbers("rounds", np.array([number]), "INT64")]}
+async def asked(device: Running) -> asyncio.Task[tuple[int, dict[str, Any]]]:
+    """A request that runs until the gate opens."""
+    slow = asyncio.ensure_future(device.infer("gated", QUESTION))
+    await until(lambda: device.server.plane.dispatch.running, "it runs")
+    return slow
 
 
 async def test_a_swap_under_load_loses_no_request_and_mixes_no_versions(tmp_path: Path) -> None:
@@ -43,54 +50,57 @@ async def test_a_swap_under_load_loses_no_request_and_mixes_no_versions(tmp_path
     assert all(data == [factor[version]] * 2 for version, data in answers)
 
 
-async def test_a_model_in_use_outlives_its_replacement(tmp_path: Path) -> None:
-    async with running(served(tinyonnx.busy(tmp_path), version="1"), workers=1) as device:
-        slow = asyncio.ensure_future(device.infer("busy", rounds(LONG)))
-        await until(lambda: device.server.plane.dispatch.running, "it runs")
-        device.models.replace({"busy": served(tmp_path / "busy.onnx", version="2")}, "r2")
+async def test_a_model_in_use_outlives_its_replacement(session: Gated) -> None:
+    async with running(model(session), workers=2) as device:
+        slow = await asked(device)
+        newer = Gated()
+        newer.gate.set()
+        device.models.replace({"gated": ServedModel("gated", "2", "test", newer)}, "r2")
+        assert (await device.infer("gated", QUESTION))[1]["model_version"] == "2"
+        session.gate.set()
         status, answer = await slow
         assert (status, answer["model_version"]) == (200, "1")
 
 
-async def test_overload_is_refused_at_once_with_when_to_come_back(tmp_path: Path) -> None:
-    async with running(served(tinyonnx.busy(tmp_path)), workers=1) as device:
+async def test_overload_is_refused_at_once_with_when_to_come_back(session: Gated) -> None:
+    async with running(model(session), workers=1) as device:
         device.server.configure(PlanServing(max_queue=1), None)
-        accepted = [asyncio.ensure_future(device.infer("busy", rounds(LONG))) for _ in range(2)]
+        accepted = [await asked(device), asyncio.ensure_future(device.infer("gated", QUESTION))]
         await until(lambda: device.server.plane.dispatch.waiting, "one waits")
-        async with device.http.post("/v2/models/busy/infer", json=rounds(SHORT)) as answer:
+        async with device.http.post("/v2/models/gated/infer", json=QUESTION) as answer:
             assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
             assert "waiting on this device" in (await answer.json())["error"]
-        assert not accepted[0].done()
+        session.gate.set()
         assert [status for status, _ in await asyncio.gather(*accepted)] == [200, 200]
 
 
-async def test_health_is_prompt_while_a_model_computes(tmp_path: Path) -> None:
-    async with running(served(tinyonnx.busy(tmp_path)), workers=1) as device:
-        slow = asyncio.ensure_future(device.infer("busy", rounds(LONG)))
-        await until(lambda: device.server.plane.dispatch.running, "it runs")
+async def test_health_is_told_while_a_model_computes(session: Gated) -> None:
+    async with running(model(session), workers=1) as device:
+        slow = await asked(device)
         async with device.http.get("/v2/health/live") as answer:
             assert answer.status == 200
-        assert not slow.done()
-        await slow
+        session.gate.set()
+        assert (await slow)[0] == 200
 
 
-async def test_a_client_that_goes_away_gives_its_place_in_the_queue_back(tmp_path: Path) -> None:
-    async with running(served(tinyonnx.busy(tmp_path)), workers=1, max_queue=1) as device:
+async def test_a_client_that_goes_away_gives_its_place_in_the_queue_back(session: Gated) -> None:
+    async with running(model(session), workers=1, max_queue=1) as device:
         dispatch = device.server.plane.dispatch
-        slow = asyncio.ensure_future(device.infer("busy", rounds(LONG)))
-        await until(lambda: dispatch.running, "it runs")
-        gone = asyncio.ensure_future(device.infer("busy", rounds(SHORT)))
+        slow = await asked(device)
+        gone = asyncio.ensure_future(device.infer("gated", QUESTION))
         await until(lambda: dispatch.waiting, "one waits")
         gone.cancel()
         await until(lambda: not dispatch.waiting, "its place is free")
-        assert not slow.done()
-        await slow
+        session.gate.set()
+        assert (await slow)[0] == 200
 
 
-async def test_a_draining_server_answers_on_and_sends_clients_elsewhere(tmp_path: Path) -> None:
+async def test_a_draining_server_answers_on_and_sends_clients_elsewhere(session: Gated, tmp_path: Path) -> None:
+    """It is held open here by a request that takes its time."""
     body = {"inputs": [numbers("x", ones(1, 2))]}
-    async with running(served(tinyonnx.linear(tmp_path, np.eye(2))), quiet=0.3) as device:
-        draining = asyncio.ensure_future(device.server.drain(20.0))
+    async with running(model(session), served(tinyonnx.linear(tmp_path, np.eye(2))), workers=2) as device:
+        slow = await asked(device)
+        draining = asyncio.ensure_future(device.server.drain(PATIENCE_SECONDS))
         await until(lambda: device.server.plane.draining, "it drains")
         async with device.http.get("/v2/health/ready") as answer:
             assert answer.status == 503
@@ -98,18 +108,20 @@ async def test_a_draining_server_answers_on_and_sends_clients_elsewhere(tmp_path
             async with device.http.post("/v2/models/linear/infer", json=body) as answer:
                 assert answer.status == 200
                 assert answer.headers["Connection"] == "close"
+        assert not draining.done()
+        session.gate.set()
+        assert (await slow)[0] == 200
         await draining
 
 
-async def test_a_drain_waits_for_what_is_in_flight(tmp_path: Path) -> None:
-    async with running(served(tinyonnx.busy(tmp_path)), workers=1) as device:
-        slow = asyncio.ensure_future(device.infer("busy", rounds(LONG)))
-        await until(lambda: device.server.plane.dispatch.running, "it runs")
-        await device.server.drain(20.0)
-        assert (await slow)[0] == 200
+async def test_a_drain_waits_until_nobody_has_asked_for_a_while(tmp_path: Path) -> None:
+    async with running(served(tinyonnx.linear(tmp_path, np.eye(2))), quiet=0.1) as device:
+        began = time.monotonic()
+        await device.server.drain(PATIENCE_SECONDS)
+        assert time.monotonic() - began >= 0.1
 
 
 async def test_a_drain_does_not_wait_longer_than_its_grace(tmp_path: Path) -> None:
     """Requests never stop here: only the end of the grace period ends it."""
-    async with running(served(tinyonnx.linear(tmp_path, np.eye(2))), quiet=60.0) as device:
-        await asyncio.wait_for(device.server.drain(0.2), 10.0)
+    async with running(served(tinyonnx.linear(tmp_path, np.eye(2))), quiet=600.0) as device:
+        await asyncio.wait_for(device.server.drain(0.2), PATIENCE_SECONDS)

@@ -31,6 +31,12 @@ def cloud_help(product: Product) -> None:
     product.kubectl.wait("devices follow the new plan", lambda: followed(product) or None, 60)
 
 
+def collector(product: Product) -> None:
+    """A web server that takes hard examples (09-store-and-forward)."""
+    kustomize(product, EXAMPLES / "09-store-and-forward" / "collector")
+    product.kubectl("rollout", "status", "deployment/collector", "--timeout=120s")
+
+
 def second_model(product: Product) -> dict[str, list[tuple[float, float]]]:
     """silero-vad out of its wheel, into a registry, onto every device; recording -> seconds where somebody speaks."""
     fill_registry(product, {"silero_vad.onnx": "silero-vad:6.2.3"})

@@ -36,8 +36,9 @@ class Product:
         return f"system:serviceaccount:{SYSTEM}:edgewise"
 
     def pods(self, deployment: str) -> dict[str, dict[str, Any]]:
-        """Node -> runtime pod of a deployment, those being deleted left out."""
-        found = self.kubectl.get("pods", "", "-l", f"edgewise.dev/deployment={deployment}")["items"]
+        """Node -> runtime pod of a deployment, those being deleted left out. A gateway's are nobody's."""
+        ours = f"edgewise.dev/deployment={deployment},edgewise.dev/role=runtime"
+        found = self.kubectl.get("pods", "", "-l", ours)["items"]
         return {pod["spec"].get("nodeName", ""): pod for pod in found if "deletionTimestamp" not in pod["metadata"]}
 
     def status(self, deployment: str = "digits") -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """A real Prometheus on the host of the embedded cluster, which reaches every pod address."""
 
 import json
-import socket
 import subprocess
 import urllib.error
 import urllib.parse
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from tests.cluster.ports import free_port
 from tests.cluster.waiting import wait_for
 from tests.stage.product import Product
 
@@ -45,9 +45,7 @@ def prometheus(product: Product, folder: Path) -> Iterator[Prometheus]:
     ]
     config = folder / "prometheus.yml"
     config.write_text(yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": jobs}))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     argv = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
     with (folder / "prometheus.log").open("w") as log:
         process = subprocess.Popen([*argv, f"--web.listen-address={address}"], stdout=log, stderr=log)

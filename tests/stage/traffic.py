@@ -121,6 +121,16 @@ class Client:
     selector: dict[str, str] = field(default_factory=dict)
     count: int = 0
     """Requests after which it ends by itself; 0: when it is told to."""
+    keep_alive: bool = False
+    """Connections are kept; else each request makes its own."""
+    private: bool = False
+    """Nothing of its requests may leave the device."""
+
+    @property
+    def options(self) -> list[str]:
+        """Of the client's command line."""
+        count = ["--count", str(self.count)] if self.count else []
+        return count + ["--keep-alive"] * self.keep_alive + ["--private"] * self.private
 
 
 def start(kubectl: Kubectl, image: str, name: str, client: Client) -> Traffic:
@@ -135,8 +145,7 @@ def start(kubectl: Kubectl, image: str, name: str, client: Client) -> Traffic:
 
 def _pod(name: str, image: str, client: Client) -> dict[str, Any]:
     where = {"kubernetes.io/hostname": client.node} if client.node else client.selector
-    program = ["/data/client.py", client.url, client.model, "/data/heldout.npz", str(client.rate)]
-    program += [str(client.count)] if client.count else []
+    program = ["/data/client.py", client.url, client.model, "/data/heldout.npz", str(client.rate), *client.options]
     stay = [
         {"key": f"node.kubernetes.io/{problem}", "operator": "Exists", "effect": "NoExecute"}
         for problem in ("not-ready", "unreachable")

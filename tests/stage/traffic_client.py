@@ -1,15 +1,15 @@
 """Runs inside a pod: asks a served model at a steady rate and prints one JSON line a second about what came back.
 
-Each request is a connection of its own, as from a client that just came up; anything but a 200 within the timeout is
-a failure. Uses only what the runtime image holds (aiohttp, numpy).
+Each request is a connection of its own, as from a client that just came up, unless --keep-alive; anything but a 200
+within the timeout is a failure. Uses only what the runtime image holds (aiohttp, numpy).
 
-    traffic_client.py URL MODEL IMAGES.npz RATE [COUNT]      # COUNT requests, or until SIGTERM
+    traffic_client.py URL MODEL IMAGES.npz RATE [--count N] [--keep-alive] [--private]   # N, or until SIGTERM
 """
 
+import argparse
 import asyncio
 import json
 import signal
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -40,20 +40,24 @@ class Tally:
         return line
 
 
-def request(image: np.ndarray[Any, Any]) -> tuple[bytes, dict[str, str]]:
-    """One image [28, 28] of uint8 as an Open Inference Protocol request with binary tensors."""
+def request(image: np.ndarray[Any, Any], private: bool) -> tuple[bytes, dict[str, str]]:
+    """One image [28, 28] of uint8 as an Open Inference Protocol request with binary tensors; private: nothing of it may
+    leave the device."""
     tensor = (image.astype(np.float32) / 255.0).reshape(1, 1, 28, 28).tobytes()
     size = {"binary_data_size": len(tensor)}
     head = {
         "inputs": [{"name": "image", "shape": [1, 1, 28, 28], "datatype": "FP32", "parameters": size}],
         "outputs": [{"name": "logits", "parameters": {"binary_data": False}}],
+        **({"parameters": {"edgewise_privacy": "never"}} if private else {}),
     }
     text = json.dumps(head).encode()
     return text + tensor, {"Inference-Header-Content-Length": str(len(text))}
 
 
-async def ask(session: aiohttp.ClientSession, url: str, image: np.ndarray[Any, Any], label: int, tally: Tally) -> None:
-    body, headers = request(image)
+async def ask(
+    session: aiohttp.ClientSession, url: str, question: tuple[bytes, dict[str, str]], label: int, tally: Tally
+) -> None:
+    body, headers = question
     began = time.perf_counter()
     tally.sent += 1
     try:
@@ -71,27 +75,38 @@ async def ask(session: aiohttp.ClientSession, url: str, image: np.ndarray[Any, A
     tally.correct += int(np.argmax(answer["outputs"][0]["data"])) == label
 
 
-async def main(url: str, model: str, images: str, rate: float, count: float = float("inf")) -> None:
-    data = np.load(images)
+async def main(given: argparse.Namespace) -> None:
+    data = np.load(given.images)
+    questions = [request(image, given.private) for image in data["images"]]
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    target, running = f"{url}/v2/models/{model}/infer", set()
-    connector = aiohttp.TCPConnector(force_close=True, limit=0)
+    target, running = f"{given.url}/v2/models/{given.model}/infer", set()
+    connector = aiohttp.TCPConnector(force_close=not given.keep_alive, limit=0)
     async with aiohttp.ClientSession(connector=connector, timeout=TIMEOUT) as session:
         tally, start, sent = Tally(), time.monotonic(), 0
-        while not stop.is_set() and sent < count:
-            index = sent % len(data["labels"])
-            task = asyncio.create_task(ask(session, target, data["images"][index], int(data["labels"][index]), tally))
+        while not stop.is_set() and sent < given.count:
+            index = sent % len(questions)
+            task = asyncio.create_task(ask(session, target, questions[index], int(data["labels"][index]), tally))
             running.add(task)
             task.add_done_callback(running.discard)
             sent += 1
-            if sent % max(1, round(rate)) == 0:
+            if sent % max(1, round(given.rate)) == 0:
                 print(json.dumps(tally.drain()), flush=True)
-            await asyncio.sleep(max(0.0, start + sent / rate - time.monotonic()))
+            await asyncio.sleep(max(0.0, start + sent / given.rate - time.monotonic()))
         await asyncio.gather(*running)
         print(json.dumps(tally.drain()), flush=True)
 
 
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    for name in ("url", "model", "images"):
+        parser.add_argument(name)
+    parser.add_argument("rate", type=float)
+    parser.add_argument("--count", type=float, default=float("inf"))
+    parser.add_argument("--keep-alive", action="store_true")
+    parser.add_argument("--private", action="store_true")
+    return parser.parse_args()
+
+
 if __name__ == "__main__":
-    address, name, data, *numbers = sys.argv[1:]
-    asyncio.run(main(address, name, data, *map(float, numbers)))
+    asyncio.run(main(arguments()))

@@ -56,6 +56,12 @@ def daemon_set(name: str = "digits-generic-arm64", version: int = 1, generation:
     }
 
 
+def service(name: str = "digits", version: int = 1, **spec: Any) -> Body:
+    """Owned by the EdgeDeployment `digits`."""
+    meta_ = meta(name, version=version, ownerReferences=owned("digits"))
+    return {"apiVersion": "v1", "kind": "Service", "metadata": meta_, "spec": spec}
+
+
 def refusal(workload: str, at: str, kind: str = "DaemonSet", version: int = 1) -> Body:
     """A FailedCreate event."""
     return {

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from edgewise.api.edgedeployment import EdgeDeployment
+from edgewise.api.edgedeployment import EdgeDeployment, EdgeDeploymentStatus
 from edgewise.api.names import PROFILE_LABEL, PROFILE_PREFIX
-from edgewise.cli.fleet import Row, rows
+from edgewise.cli.fleet import Row, gateway, rows
 from tests.unit import bodies
 from tests.unit.bodies import Body
 
@@ -200,3 +200,36 @@ CASES: dict[str, tuple[World, list[Row]]] = {
 @pytest.mark.parametrize(("world", "expected"), CASES.values(), ids=CASES)
 def test_rows(world: World, expected: list[Row]) -> None:
     assert world.rows() == expected
+
+
+NOON, LATER = "2026-01-31T12:00:00Z", "2026-01-31T12:00:30Z"
+STANDING_BY = {"workload": "digits-gateway", "ready": 1}
+GATEWAYS: dict[str, tuple[Body, str]] = {
+    "there is none, and none is wanted": ({}, ""),
+    "it stands by": ({"servedBy": "Devices", "gateway": STANDING_BY}, "stands by with 1 ready"),
+    "it is about to take over": (
+        {"servedBy": "Devices", "gateway": {**STANDING_BY, "turningSince": NOON}},
+        f"stands by with 1 ready; no device is ready since {NOON}",
+    ),
+    "it answers": (
+        {"servedBy": "Gateway", "gateway": {**STANDING_BY, "tookOverAt": NOON}},
+        f"answers for the devices since {NOON}",
+    ),
+    "it is about to give back": (
+        {"servedBy": "Gateway", "gateway": {**STANDING_BY, "tookOverAt": NOON, "turningSince": LATER}},
+        f"answers for the devices since {NOON}; a device is ready since {LATER}",
+    ),
+    "it cannot start": (
+        {"servedBy": "Devices", "gateway": {"workload": "digits-gateway", "reason": "ImagePullBackOff: cannot pull"}},
+        "stands by with 0 ready; ImagePullBackOff: cannot pull",
+    ),
+    "it has nowhere to go": (
+        {"servedBy": "Devices", "gateway": {"reason": "every node that would take it is a device"}},
+        "there is none; every node that would take it is a device",
+    ),
+}
+
+
+@pytest.mark.parametrize(("status", "line"), GATEWAYS.values(), ids=GATEWAYS)
+def test_the_gateway_in_a_line(status: Body, line: str) -> None:
+    assert gateway(EdgeDeploymentStatus.model_validate(status)) == line

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from edgewise.schema.crd import object_schema
 from edgewise.schema.kinds import KINDS
-from tests.cases.kinds import ABSENT, ACCEPTED, MODELS, REFUSED, STATUSES, Accepted, Refused, steps
+from tests.cases.case import ABSENT, Accepted, Refused, steps
+from tests.cases.kinds import ACCEPTED, MODELS, REFUSED, STATUSES
 from tests.cases.manifests import FULL_DEPLOYMENT, FULL_MODEL, FULL_PROFILE, Manifest
 
 SCHEMAS = {kind.name: object_schema(kind) for kind in KINDS}

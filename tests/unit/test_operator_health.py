@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 
 import aiohttp
 from prometheus_client import CollectorRegistry
@@ -13,6 +12,7 @@ from edgewise.controller.health import STUCK, Health, serve_health
 from edgewise.controller.keys import Key
 from edgewise.controller.metrics import MOST_DEPLOYMENTS, Metrics, WorldCollector
 from edgewise.controller.queue import WorkQueue
+from tests.cluster.ports import free_port
 from tests.unit import bodies
 from tests.unit.fake_time import run
 
@@ -40,9 +40,7 @@ def test_watches_that_stay_behind_are_an_illness_and_ones_that_catch_up_are_not(
 
 
 async def test_one_that_waits_for_its_turn_is_alive_and_not_ready() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    health = Health()
+    port, health = free_port(), Health()
     async with serve_health(port, health, CollectorRegistry()), aiohttp.ClientSession() as session:
 
         async def status(path: str) -> int:
@@ -63,7 +61,7 @@ def test_gauges_say_what_there_is_and_are_gone_with_what_they_told_of() -> None:
         metrics.registry.register(WorldCollector(store, queue))
         for body in (bodies.node(), bodies.node("pi-2", ready="Unknown")):
             store.put(body)
-        store.put(bodies.deployment(status={"nodes": {"matched": 2, "offline": 1}}))
+        store.put(bodies.deployment(status={"nodes": {"matched": 2, "offline": 1}, "servedBy": "Gateway"}))
         queue.add(Key("Node", "", "pi-1"))
         await asyncio.sleep(4)
         value = metrics.registry.get_sample_value
@@ -71,6 +69,10 @@ def test_gauges_say_what_there_is_and_are_gone_with_what_they_told_of() -> None:
         assert [value("edgewise_operator_queue_depth"), value("edgewise_operator_queue_age_seconds")] == [1, 4]
         labels = {"namespace": "edge", "deployment": "digits", "state": "offline"}
         assert value("edgewise_deployment_nodes", labels) == 1
+        relieved = "edgewise_deployment_served_by_gateway", {"namespace": "edge", "deployment": "digits"}
+        assert value(*relieved) == 1
+        store.put(bodies.deployment(version=2, status={"servedBy": "Devices"}))
+        assert value(*relieved) == 0
         store.remove(bodies.deployment())
         assert value("edgewise_deployment_nodes", labels) is None
 

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from edgewise.api.edgedeployment import EdgeDeployment
-from edgewise.api.names import MEMORY_ANNOTATION
+from edgewise.api.names import DEPLOYMENT_LABEL, MEMORY_ANNOTATION, ROLE_LABEL
 from edgewise.cluster.projections import Unreadable, project
+from edgewise.core.observed import Address
 from tests.unit import bodies
 
 WAITING_SCHEDULER = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}]
@@ -68,6 +69,31 @@ def test_what_the_node_controller_writes_into_pods_of_a_cut_off_node_says_nothin
     assert project(bodies.pod(conditions=conditions)).value.ready
 
 
+@pytest.mark.parametrize("ready", [True, False])
+def test_whether_services_send_a_pod_requests_is_the_node_controllers_word(ready: bool) -> None:
+    conditions = [{"type": "ContainersReady", "status": "True"}, {"type": "Ready", "status": str(ready)}]
+    assert project(bodies.pod(conditions=conditions)).value.endpoint is ready
+
+
+def test_a_pod_on_its_way_out_gets_no_requests() -> None:
+    body = bodies.pod(conditions=[{"type": "Ready", "status": "True"}])
+    body["metadata"]["deletionTimestamp"] = "2026-01-01T10:00:00Z"
+    assert not project(body).value.endpoint
+
+
+@pytest.mark.parametrize(("labels", "role"), [({}, "runtime"), ({ROLE_LABEL: "gateway"}, "gateway")])
+def test_pods_and_workloads_say_whether_they_are_a_gateways(labels: dict[str, str], role: str) -> None:
+    for body in (bodies.pod(), bodies.daemon_set()):
+        body["metadata"]["labels"] |= labels
+        assert project(body).value.role == role
+
+
+def test_a_service_says_where_it_leads_to() -> None:
+    selector = {DEPLOYMENT_LABEL: "digits", ROLE_LABEL: "gateway"}
+    assert project(bodies.service(clusterIP="10.43.0.7", selector=selector)).value == Address("10.43.0.7", "gateway")
+    assert project(bodies.service(clusterIP="10.43.0.7")).value == Address("10.43.0.7")
+
+
 def test_a_daemon_set_pod_that_finds_no_room_counts_for_the_node_it_is_meant_for() -> None:
     body = bodies.pod()
     del body["spec"]["nodeName"]
@@ -82,14 +108,15 @@ def test_a_workload_says_what_its_pods_were_made_for(written: str | None, memory
     body = bodies.daemon_set()
     body["metadata"]["annotations"] = {MEMORY_ANNOTATION: written} if written else {}
     volumes = [
-        {"name": "secret-1f", "secret": {"secretName": "b"}},
+        {"name": "secret-1f", "secret": {"secretName": "b", "items": [{"key": "tls.key"}, {"key": "tls.crt"}]}},
         {"name": "tmp", "emptyDir": {}},
-        {"name": "secret-2e", "secret": {"secretName": "a"}},
+        {"name": "secret-2e", "secret": {"secretName": "a", "items": [{"key": "token"}]}},
         {"name": "access-tokens", "secret": {"secretName": "clients"}},
     ]
     body["spec"]["template"] = {"spec": {"containers": [{"image": "runtime:1"}], "volumes": volumes}}
     workload = project(body).value
-    assert (workload.memory, workload.secrets, workload.image) == (memory, ("a", "b"), "runtime:1")
+    mounted = ("a/token", "b/tls.crt", "b/tls.key")
+    assert (workload.memory, workload.secrets, workload.image) == (memory, mounted, "runtime:1")
 
 
 SAME = {

@@ -80,6 +80,29 @@ EVENTS: dict[str, tuple[Event, Iterable[Key], Iterable[Key]]] = {
 }
 
 
+def asks(name: str, *others: str) -> dict[str, Any]:
+    """An EdgeDeployment with these as targets."""
+    targets = [{"name": other, "deploymentRef": {"name": other}} for other in others]
+    body = bodies.deployment(name)
+    return {**body, "spec": {**body["spec"], "escalation": {"targets": targets}}}
+
+
+def test_who_asks_a_deployment_or_asks_who_asks_it_hears_of_it() -> None:
+    async def script() -> None:
+        store = listed()
+        queue: WorkQueue[Key] = WorkQueue()
+        router = Router(store, queue, ReportBook())
+        for body in (asks("near", "digits"), asks("far", "near"), bodies.deployment(), bodies.deployment("faces")):
+            store.put(body)
+        router.seen(bodies.deployment(version=2, generation=2))
+        near, far = (Key("EdgeDeployment", "edge", name) for name in ("near", "far"))
+        assert _taken(queue) == {DIGITS, near, far}
+        router.deleted(bodies.deployment())
+        assert _taken(queue) == {DIGITS, near, far}
+
+    run(script())
+
+
 @pytest.mark.parametrize(("event", "now", "soon"), EVENTS.values(), ids=EVENTS)
 def test_who_hears_of(event: Event, now: Iterable[Key], soon: Iterable[Key]) -> None:
     async def script() -> None:

@@ -25,12 +25,13 @@ KEYS = keys_of(
         ]
     },
 )
+DAY = 86_400  # seconds; tokens of the table below are made when tests are collected, which may be long before
 BOUND = {"namespace": "edge", "pod": {"name": "digits-a", "uid": "1"}, "node": {"name": "pi-1", "uid": "2"}}
 
 
 def token(key: Any = RSA, kid: str = "rsa", algorithm: str = "RS256", bound: Any = BOUND, **claims: Any) -> str:
     now = int(time.time())
-    usual = {"iss": ISSUER, "aud": ["edgewise-operator"], "exp": now + 600, "iat": now, "kubernetes.io": bound}
+    usual = {"iss": ISSUER, "aud": ["edgewise-operator"], "exp": now + DAY, "iat": now, "kubernetes.io": bound}
     kept = {name: value for name, value in {**usual, **claims}.items() if value is not None}
     return jwt.encode(kept, key, algorithm=algorithm, headers={"kid": kid})
 
@@ -53,7 +54,7 @@ REFUSED = {
     "for nobody": (token(aud=None), "aud"),
     "expired": (token(exp=1), "expired"),
     "that never expires": (token(exp=None), "exp"),
-    "not yet valid": (token(nbf=int(time.time()) + 3600), "not yet valid"),
+    "not yet valid": (token(nbf=int(time.time()) + DAY), "not yet valid"),
     "of no pod": (token(bound={"namespace": "edge"}), "not bound to a pod on a node"),
     "of a pod on no node": (token(bound={**BOUND, "node": None}), "not bound to a pod on a node"),
     "of something else": (token(bound=None), "not bound to a pod on a node"),

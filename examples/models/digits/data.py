@@ -42,15 +42,16 @@ class Split:
     held_out: Digits
 
 
-def read(path: Path) -> Split:
-    """Reads mnist_5k.csv.gz: rows of 784 grey values and the label."""
+def read(path: Path, seed: int | None = None) -> Split:
+    """Reads mnist_5k.csv.gz: rows of 784 grey values and the label. `seed`: another split than the committed one."""
+    rng = None if seed is None else np.random.default_rng(seed)
     with gzip.open(path, "rt") as text:
         rows = np.loadtxt(text, delimiter=",", dtype=np.float32)
     images, labels = rows[:, :-1].reshape(-1, 28, 28).astype(np.uint8), rows[:, -1].astype(np.int64)
     rank = np.empty(len(labels), np.int64)
     for digit in range(10):
         same = np.flatnonzero(labels == digit)
-        rank[same] = np.arange(len(same))
+        rank[same] = np.arange(len(same)) if rng is None else rng.permutation(len(same))
     first, second = TRAIN, TRAIN + CALIBRATION
     return Split(*(_select(images, labels, rank, *span) for span in ((0, first), (first, second), (second, 500))))
 

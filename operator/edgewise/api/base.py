@@ -147,6 +147,7 @@ Quantity = Annotated[str, pattern(r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
 Duration = Annotated[str, pattern(r"^([0-9]+(ms|s|m|h|d))+$", 20)]
 Fraction = Annotated[str, pattern(r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$", 8)]
 Decimal = Annotated[str, pattern(r"^[0-9]{1,9}(\.[0-9]{1,6})?$", 16)]
+SignedDecimal = Annotated[str, pattern(r"^-?[0-9]{1,9}(\.[0-9]{1,6})?$", 17)]
 Milliseconds = Annotated[str, pattern(r"^[0-9]{1,9}(\.[0-9]{1,6})?ms$", 18)]
 Percent = Annotated[str, pattern(r"^(100|[1-9]?[0-9])%$", 4)]
 Timestamp = Annotated[

@@ -35,6 +35,7 @@ from edgewise.api.base import (
 )
 from edgewise.api.deviceprofile import Precision
 from edgewise.api.escalation import Escalation
+from edgewise.api.gateway import GatewayStatus
 from edgewise.api.pipeline import (
     FOLLOWS_EARLIER_STEPS,
     Pipeline,
@@ -162,6 +163,11 @@ class EdgeDeploymentSpec(Model):
         ),
     )
 
+    @property
+    def help(self) -> Escalation | None:
+        """`escalation`; None: there is none, or nothing may leave the devices."""
+        return None if self.escalation is None or self.escalation.privacy == "Never" else self.escalation
+
 
 class ReleaseStatus(Model):
     """Which release the fleet serves, and which it is going to."""
@@ -259,6 +265,9 @@ class EdgeDeploymentStatus(Status):
     profiles: Annotated[list[ProfileStatus], list_map("name", limit=64)] | None = None
     unplaced: Annotated[list[Unplaced], list_map("node", limit=10)] | None = None
     """The first ten by name; nodes.unplaced is the exact count."""
+    served_by: Literal["Devices", "Gateway"] | None = None
+    """Where `url` leads to; absent: to the devices, and there is no gateway."""
+    gateway: GatewayStatus | None = None
     plan: PlanStatus | None = None
     images: Annotated[dict[DnsLabel, Image], Field(max_length=64)] | None = None
     """Default runtime image per profile when its workload was made: upgrading the operator restarts no device pod."""
@@ -276,6 +285,12 @@ class EdgeDeployment(Model):
             "metadata.name must start with a letter, have no dot and at most 52 characters: Services bear it",
             "self.metadata.name.size() <= 52 && self.metadata.name.matches('^[a-z][-a-z0-9]*$')",
             lambda self: re.fullmatch("[a-z][-a-z0-9]{0,51}", self.metadata.name) is not None,
+        ),
+        Rule(
+            "escalation.targets[].deploymentRef must name another EdgeDeployment than this one",
+            "!has(self.spec.escalation) || !self.spec.escalation.targets.exists(t, "
+            "has(t.deploymentRef) && t.deploymentRef.name == self.metadata.name)",
+            lambda self: self.spec.escalation is None or self.metadata.name not in self.spec.escalation.peers,
         ),
         Rule(
             "a pipeline is served under metadata.name, so none of spec.models may have that name",

@@ -19,6 +19,7 @@ from edgewise.api.base import (
     SecretRef,
     SemVer,
     Sha256,
+    SignedDecimal,
     Status,
     Text,
     Timestamp,
@@ -38,12 +39,17 @@ Method = Literal["SoftmaxMax", "Margin", "Entropy", "Score", "None"]
 class Confidence(Model):
     """How sure the model is, read from one of its outputs. Used by escalation and by rollout gates."""
 
-    output: Word
-    """Name of the output tensor, shape [batch, classes] or [batch]."""
-    method: Method = "SoftmaxMax"
-    """SoftmaxMax, Margin and Entropy take class scores (logits); Score takes the output as it is; None: unknown."""
+    output: Word = ""
+    """Name of the output tensor, shape [batch, classes] or [batch]. Empty: the only one with real numbers; of a
+    Detection model, the one called score or scores."""
+    method: Method | None = None
+    """SoftmaxMax, Margin and Entropy take class scores (logits or probabilities), Score the best value of a row; None:
+    nobody can tell. Unset: SoftmaxMax; with a threshold, and for Detection, Anomaly, Regression, Embedding: Score."""
     temperature: Decimal = "1.0"
     """Divides the logits before softmax; above 1 makes an over-confident model more modest."""
+    threshold: SignedDecimal | None = None
+    """Score only: where normal ends and anomaly, or object, begins. The answer is then as sure as its score lies far
+    from it, 1 / (1 + exp(-|score - threshold| / temperature)), from 0.5 up; else the score itself says how sure."""
 
     rules = (
         Rule(
@@ -51,7 +57,34 @@ class Confidence(Model):
             "self.temperature.matches('[1-9]')",
             lambda self: any(digit in "123456789" for digit in self.temperature),
         ),
+        Rule(
+            "threshold is for method Score",
+            "!has(self.threshold) || !has(self.method) || self.method == 'Score'",
+            lambda self: self.threshold is None or self.method in (None, "Score"),
+        ),
     )
+
+
+def measured_by(task: Task, given: Confidence | None) -> Confidence | None:
+    """`given` with its method; where a model says nothing, what its task is read by. None: nobody can tell how sure an
+    answer is, so that help is for overload and unavailability only."""
+    if given is None:
+        usual = _BY_ITSELF.get(task)
+        return None if usual is None else Confidence(method=usual)
+    method = given.method or ("Score" if given.threshold is not None else _USUAL[task])
+    return None if method == "None" else given.model_copy(update={"method": method})
+
+
+_BY_ITSELF: dict[Task, Method] = {"Classification": "SoftmaxMax", "Detection": "Score"}
+_USUAL: dict[Task, Method] = {
+    "Classification": "SoftmaxMax",
+    "Detection": "Score",
+    "Segmentation": "SoftmaxMax",
+    "Regression": "Score",
+    "Anomaly": "Score",
+    "Embedding": "Score",
+    "Other": "SoftmaxMax",
+}
 
 
 class SelfTest(Model):
@@ -153,6 +186,8 @@ class EdgeModelSpec(Model):
     task: Task = "Other"
     description: Text = ""
     confidence: Confidence | None = None
+    """Absent: a Classification's only output of real numbers by SoftmaxMax, a Detection's score by Score; of other
+    tasks nobody can tell, and they are helped when overloaded or unavailable only."""
     processing: Processing | None = None
     self_test: SelfTest | None = None
     variants: Annotated[list[Variant], list_map("name", limit=16), Field(min_length=1)]
@@ -161,6 +196,20 @@ class EdgeModelSpec(Model):
     encryption: Encryption | None = None
     revision_history_limit: Annotated[int, Field(ge=1, le=50)] = 10
     """Old revisions kept as ControllerRevisions."""
+
+    rules = (
+        Rule(
+            "the confidence of an Anomaly model needs threshold, the score from which on it is one",
+            "self.task != 'Anomaly' || !has(self.confidence) || has(self.confidence.threshold)"
+            " || (has(self.confidence.method) && self.confidence.method != 'Score')",
+            lambda self: not _lacks_threshold(self),
+        ),
+    )
+
+
+def _lacks_threshold(spec: EdgeModelSpec) -> bool:
+    measured = measured_by(spec.task, spec.confidence)
+    return spec.task == "Anomaly" and measured is not None and measured.method == "Score" and measured.threshold is None
 
 
 class EdgeModelStatus(Status):

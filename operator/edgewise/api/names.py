@@ -23,12 +23,14 @@ DEVICE_LABEL = f"{GROUP}/device"  # set by people: this node is such a device
 # Labels and annotations of children.
 MANAGED_BY = "app.kubernetes.io/managed-by"
 DEPLOYMENT_LABEL = f"{GROUP}/deployment"
-MODEL_LABEL = f"{GROUP}/model"
 PROFILE_LABEL = f"{GROUP}/profile"
-ROLE_LABEL = f"{GROUP}/role"  # runtime | release | revision | plan
+ROLE_LABEL = f"{GROUP}/role"  # runtime | gateway | release | revision | plan | service
+RUNTIME_ROLE = "runtime"  # a device's pod, and what makes it
+GATEWAY_ROLE = "gateway"  # answers for the devices while none of them is ready
 TEMPLATE_ANNOTATION = f"{GROUP}/template"  # hash of the pod template a pod was made from
 MEMORY_ANNOTATION = f"{GROUP}/model-memory"  # of a workload: bytes of models its pods were made for
 POKE_ANNOTATION = f"{GROUP}/poke"
+GAVE_BACK_ANNOTATION = f"{GROUP}/gave-back"  # of a gateway's pods: when devices last took the Service over from it
 
 REPORT_AUDIENCE = "edgewise-operator"
 HTTP_PORT = 8000
@@ -50,6 +52,7 @@ class Reason:
     ACCEPTED = "Accepted"
     NO_NODES_YET = "NoNodesYet"
     FIELDS_NOT_ACTED_ON = "FieldsNotActedOn"  # serving; the message names fields this version takes but does not act on
+    TARGET_NOT_READY = "TargetNotReady"  # serving, but not asking a target: a Secret of it is missing on a device
     # Ready=False, Reconciling=True: edgewise is at work
     STARTING = "Starting"
     ROLLING_OUT = "RollingOut"
@@ -70,6 +73,9 @@ class Reason:
     NO_FITTING_BUILD = "NoFittingBuild"
     INSUFFICIENT_MEMORY = "InsufficientMemory"
     PODS_REFUSED = "PodsRefused"
+    TARGET_NOT_FOUND = "TargetNotFound"  # an escalation target's deploymentRef
+    TARGET_CYCLE = "TargetCycle"
+    TARGET_GUARDED = "TargetGuarded"  # it demands of its clients what this deployment has not
     NAME_CONFLICT = "NameConflict"
     # Reported by runtimes
     SOURCE_UNREACHABLE = "SourceUnreachable"
@@ -80,6 +86,9 @@ class Reason:
     ACCELERATOR_MISSING = "AcceleratorMissing"
     ACCELERATOR_LOST = "AcceleratorLost"  # it went away while it served; the state says whether the CPU took over
     ACCESS_NOT_READY = "AccessNotReady"  # tokens or certificates of serving.auth are missing: nobody is admitted
+    # Events: who answers at the Service
+    GATEWAY_TOOK_OVER = "GatewayTookOver"
+    GATEWAY_GAVE_BACK = "GatewayGaveBack"
     # Nodes that hold no pod
     NO_BUILD_IN_TARGET = "NoBuildInTarget"
     DEVICE_BUSY = "DeviceBusy"

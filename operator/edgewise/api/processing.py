@@ -21,7 +21,8 @@ class DecodeImage(Model):
     colour: Literal["RGB", "BGR", "Grey"] = "RGB"
     """What the model was trained on; BGR where that was done with OpenCV."""
     max_pixels: Annotated[int, Field(ge=1, le=67_108_864)] = 16_777_216
-    """Of all pictures of a request together; more are refused before memory is taken for them (3 bytes a pixel)."""
+    """Of all pictures of a request together, as they come and after each step; more are refused before memory is taken
+    for them (3 bytes a pixel)."""
 
 
 class Resize(Model):

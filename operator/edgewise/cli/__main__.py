@@ -10,15 +10,14 @@ from rich.table import Table
 from rich.text import Text
 
 from edgewise.api.edgedeployment import EdgeDeploymentStatus
+from edgewise.cli import calibrate
 from edgewise.cli.asking import Answer, AskingError, Cluster
+from edgewise.cli.fleet import gateway
 
 app = typer.Typer(help="What edgewise does on your fleet, and why.", no_args_is_help=True, add_completion=False)
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace; default: the kubeconfig's.")]
 
-
-@app.callback()
-def root() -> None:
-    """Keeps `status` a subcommand while it is the only one."""
+app.command("calibrate")(calibrate.command)
 
 
 @app.command()
@@ -41,6 +40,8 @@ def _show(answer: Answer) -> None:
         console.print(Text.assemble((condition.type, "bold"), said))
     if now.release is not None:
         console.print(f"release  stable {now.release.stable or '-'}, target {now.release.target}")
+    if relief := gateway(now):
+        console.print(Text(f"gateway  {relief}"))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("NODE", "PROFILE", "BUILD", "MEASURED", "STATE", "WHY"):
         table.add_column(column, overflow="fold")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
@@ -15,12 +15,16 @@ from pydantic import ValidationError
 from urllib3.exceptions import HTTPError
 from yaml import YAMLError
 
+from edgewise.api.base import Model
 from edgewise.api.edgedeployment import EdgeDeployment
-from edgewise.api.names import DEPLOYMENT_LABEL, GROUP, VERSION
+from edgewise.api.edgemodel import EdgeModel
+from edgewise.api.names import DEPLOYMENT_LABEL, GATEWAY_ROLE, GROUP, ROLE_LABEL, VERSION
 from edgewise.cli.fleet import Row, rows
 
-_PLURAL = "edgedeployments"
+PLURALS = {"EdgeDeployment": "edgedeployments", "EdgeModel": "edgemodels"}
 _PATIENCE = {"_request_timeout": 30}  # seconds for one answer
+_APPLY = "application/apply-patch+yaml"
+_Kind = TypeVar("_Kind", bound=Model)
 
 
 class AskingError(Exception):
@@ -45,37 +49,56 @@ class Cluster:
             _, active = config.list_kube_config_contexts()
         settings.retries = False  # a person repeats a command sooner than a library gives up
         self.namespace = str(active["context"].get("namespace") or "default")
-        self._settings = settings
-        self._api: Any = client.ApiClient(settings)
+        self.settings = settings
+        self.api: Any = client.ApiClient(settings)
+        """For what has no method here, such as a Service's proxy."""
 
     def answer(self, name: str, namespace: str) -> Answer:
         """How the EdgeDeployment stands, node by node."""
-        core: Any = client.CoreV1Api(self._api)
-        with _told(self._settings):
-            deployment = self._deployment(name, namespace)
+        core: Any = client.CoreV1Api(self.api)
+        with _told(self.settings):
+            deployment = self.deployment(name, namespace)
             nodes = self._items(core.list_node(**_PATIENCE))
-            ours = f"{DEPLOYMENT_LABEL}={name}"
+            ours = f"{DEPLOYMENT_LABEL}={name},{ROLE_LABEL}!={GATEWAY_ROLE}"
             pods = self._items(core.list_namespaced_pod(namespace, label_selector=ours, **_PATIENCE))
         return Answer(deployment, rows(deployment, nodes, pods))
 
+    def deployment(self, name: str, namespace: str) -> EdgeDeployment:
+        return self._named(EdgeDeployment, name, namespace)
+
+    def model(self, name: str, namespace: str) -> EdgeModel:
+        return self._named(EdgeModel, name, namespace)
+
+    def apply(self, manifest: Mapping[str, Any], manager: str, dry: bool = False) -> None:
+        """Server-side apply of these fields and no others, never by force. `dry`: only whether it could be done."""
+        custom: Any = client.CustomObjectsApi(self.api)
+        metadata, plural = manifest["metadata"], PLURALS[manifest["kind"]]
+        how = {"field_manager": manager, "_content_type": _APPLY, **({"dry_run": "All"} if dry else {})}
+        with _told(self.settings):
+            custom.patch_namespaced_custom_object(
+                GROUP, VERSION, metadata["namespace"], plural, metadata["name"], manifest, **how, **_PATIENCE
+            )
+
     def _items(self, listed: Any) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._api.sanitize_for_serialization(listed)["items"]
+        found: list[dict[str, Any]] = self.api.sanitize_for_serialization(listed)["items"]
         return found
 
-    def _deployment(self, name: str, namespace: str) -> EdgeDeployment:
-        custom: Any = client.CustomObjectsApi(self._api)
-        try:
-            body = custom.get_namespaced_custom_object(GROUP, VERSION, namespace, _PLURAL, name, **_PATIENCE)
-        except ApiException as error:
-            if error.status != 404:
-                raise
-            there = custom.list_namespaced_custom_object(GROUP, VERSION, namespace, _PLURAL, **_PATIENCE)["items"]
-            names = ", ".join(sorted(item["metadata"]["name"] for item in there)) or "none"
-            raise AskingError(
-                f"namespace {namespace} has no EdgeDeployment {name} (there: {names}); "
-                "name one of those, or another namespace with -n"
-            ) from error
-        return EdgeDeployment.model_validate(body)
+    def _named(self, kind: type[_Kind], name: str, namespace: str) -> _Kind:
+        custom: Any = client.CustomObjectsApi(self.api)
+        plural = PLURALS[kind.__name__]
+        with _told(self.settings):
+            try:
+                body = custom.get_namespaced_custom_object(GROUP, VERSION, namespace, plural, name, **_PATIENCE)
+            except ApiException as error:
+                if error.status != 404:
+                    raise
+                there = custom.list_namespaced_custom_object(GROUP, VERSION, namespace, plural, **_PATIENCE)["items"]
+                names = ", ".join(sorted(item["metadata"]["name"] for item in there)) or "none"
+                raise AskingError(
+                    f"namespace {namespace} has no {kind.__name__} {name} (there: {names}); "
+                    "name one of those, or another namespace with -n"
+                ) from error
+            return kind.model_validate(body)
 
 
 @contextmanager
@@ -94,7 +117,7 @@ def _told(settings: Any) -> Iterator[None]:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise AskingError(
-            f"edgewise {version('edgewise')} cannot read that EdgeDeployment "
+            f"edgewise {version('edgewise')} cannot read that {error.title} "
             f"({'.'.join(map(str, first['loc']))}: {first['msg']}); install the version that the operator has"
         ) from error
 
@@ -106,15 +129,17 @@ def _refusal(error: ApiException) -> str:
         return f"this cluster has no kind EdgeDeployment ({GROUP}/{VERSION}); install the chart charts/edgewise"
     if error.status == 403:
         return f"{_message(error)}; ask an administrator for that right"
+    if error.status == 409:
+        return f"{_message(error)}; these fields belong to somebody else: change them where those manifests are kept"
     if not error.status:
         return f"no answer: {_message(error)}; check network and kubeconfig"
     return f"the cluster answered {error.status}: {_message(error)}"
 
 
 def _message(error: ApiException) -> str:
-    """The API server's own words: it answers with a Status, a proxy on the way with anything."""
+    """The API server's own words, on one line: it answers with a Status, a proxy on the way with anything."""
     try:
-        return str(json.loads(error.body or "")["message"])
+        return " ".join(str(json.loads(error.body or "")["message"]).split())
     except (KeyError, TypeError, ValueError):
         return " ".join(str(error.reason).split())
 

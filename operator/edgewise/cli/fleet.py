@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgewise.api.edgedeployment import EdgeDeployment, ProfileStatus
+from edgewise.api.edgedeployment import EdgeDeployment, EdgeDeploymentStatus, ProfileStatus
 from edgewise.api.names import PROFILE_PREFIX
 from edgewise.cluster.projections import project
 from edgewise.core.observed import Node, Pod
@@ -88,3 +88,18 @@ def _refusal(profile: ProfileStatus) -> str:
     """A class with a build was only outdone by the one taken, which needs no words."""
     passed_over = profile.variant is None and profile.workload is None and profile.reason
     return f"not {profile.name}: {profile.reason}" if passed_over else ""
+
+
+def gateway(now: EdgeDeploymentStatus) -> str:
+    """Whether the gateway answers or stands by, and what stands against it; empty: there is none, and none wanted."""
+    if now.gateway is None:
+        return ""
+    seen = now.gateway
+    if now.served_by == "Gateway":
+        doing = f"answers for the devices since {seen.took_over_at}"
+    else:
+        doing = f"stands by with {seen.ready} ready" if seen.workload else "there is none"
+    if seen.turning_since is not None:
+        back = "a device is" if now.served_by == "Gateway" else "no device is"
+        doing += f"; {back} ready since {seen.turning_since}"
+    return f"{doing}; {seen.reason}" if seen.reason else doing

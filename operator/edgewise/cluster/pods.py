@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edgewise.api.names import PROFILE_LABEL, TEMPLATE_ANNOTATION
+from edgewise.api.names import PROFILE_LABEL, ROLE_LABEL, RUNTIME_ROLE, TEMPLATE_ANNOTATION
 from edgewise.core.observed import Pod
 
 Body = Mapping[str, Any]
@@ -16,6 +16,7 @@ Body = Mapping[str, Any]
 
 def pod(body: Body) -> Pod:
     meta, spec, status = body["metadata"], body.get("spec", {}), body.get("status", {})
+    labels = meta.get("labels") or {}
     return Pod(
         name=meta["name"],
         namespace=meta["namespace"],
@@ -24,10 +25,12 @@ def pod(body: Body) -> Pod:
         ip=status.get("podIP", ""),
         # Ready is written by the node controller, too, and comes back late after a cut; this is the kubelet's alone.
         ready=condition(status, "ContainersReady").get("status") == "True",
-        profile=(meta.get("labels") or {}).get(PROFILE_LABEL, ""),
+        profile=labels.get(PROFILE_LABEL, ""),
         template=(meta.get("annotations") or {}).get(TEMPLATE_ANNOTATION, ""),
         deleting="deletionTimestamp" in meta,
         problem=_problem(status),
+        role=labels.get(ROLE_LABEL, RUNTIME_ROLE),
+        endpoint=condition(status, "Ready").get("status") == "True" and "deletionTimestamp" not in meta,
     )
 
 

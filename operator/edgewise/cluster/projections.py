@@ -21,6 +21,8 @@ from edgewise.api.names import (
     GROUP,
     MEMORY_ANNOTATION,
     PROFILE_LABEL,
+    ROLE_LABEL,
+    RUNTIME_ROLE,
     TEMPLATE_ANNOTATION,
     short_hash,
 )
@@ -30,7 +32,7 @@ from edgewise.cluster.resources import reference
 from edgewise.contract.plan import PLAN_KEY
 from edgewise.contract.plan import Plan as DevicePlan
 from edgewise.core.children.pods import secrets_of
-from edgewise.core.observed import Node, ObjectRef, Snapshot, Workload
+from edgewise.core.observed import Address, Node, ObjectRef, Snapshot, Workload
 
 Body = Mapping[str, Any]
 
@@ -150,14 +152,15 @@ def _pod(body: Body) -> Record:
 
 def _workload(body: Body) -> Record:
     meta, pod = body["metadata"], body.get("spec", {}).get("template", {}).get("spec", {})
-    annotations = meta.get("annotations") or {}
+    annotations, labels = meta.get("annotations") or {}, meta.get("labels") or {}
     workload = Workload(
         ref=reference(body),
-        profile=(meta.get("labels") or {}).get(PROFILE_LABEL, ""),
+        profile=labels.get(PROFILE_LABEL, ""),
         template=annotations.get(TEMPLATE_ANNOTATION, ""),
         image=(pod.get("containers") or [{}])[0].get("image", ""),
         memory=_whole(annotations.get(MEMORY_ANNOTATION)),
         secrets=secrets_of(pod),
+        role=labels.get(ROLE_LABEL, RUNTIME_ROLE),
     )
     # The generation moves with the spec alone: the status of a rollout on 400 nodes is no change for us.
     owned = {key: value for key, value in annotations.items() if GROUP in key}
@@ -175,7 +178,8 @@ def _snapshot(body: Body) -> Record:
 
 
 def _service(body: Body) -> Record:
-    return _child(body, body.get("spec", {}).get("clusterIP", ""))
+    spec = body.get("spec", {})
+    return _child(body, Address(spec.get("clusterIP", ""), (spec.get("selector") or {}).get(ROLE_LABEL, "")))
 
 
 def _config_map(body: Body) -> Record:

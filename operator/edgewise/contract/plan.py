@@ -12,10 +12,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from edgewise.api.access import RateLimit
-from edgewise.api.base import Model
+from edgewise.api.base import Model, SecretKeyRef, SecretRef
 from edgewise.api.deviceprofile import Engine, Format, Precision
 from edgewise.api.edgemodel import Confidence, Source, Task
-from edgewise.api.escalation import Budget, EscalationWhen
+from edgewise.api.escalation import Budget, EscalationWhen, SinkUrl, Tls
 from edgewise.api.pipeline import PipelineStep
 from edgewise.api.processing import Processing
 
@@ -90,18 +90,47 @@ class PlanTarget(Model):
 
     name: str
     url: str
-    """Open Inference Protocol base URL, such as http://triton.cloud.svc:8000."""
+    """Open Inference Protocol base URL, such as http://triton.cloud.svc:8000 or grpcs://triton.example."""
     model: str = ""
     """Model name there; empty: the same."""
+    timeout_seconds: float | None = None
+    """Longest wait for this one; absent: as long as all together may take."""
+    compress: bool = False
+    tls: Tls | None = None
+    """Names Secrets, never their contents: those are files, <SECRETS_FOLDER>/<secret>/<key>."""
+    credentials_secret_ref: SecretRef | None = None
+    """Likewise."""
+
+
+class PlanSpool(Model):
+    """What to keep of hard requests, and where to send it. Its Secrets lie in SECRETS_FOLDER by name."""
+
+    max_bytes: int
+    max_age_seconds: float
+    sink: SinkUrl | None = None
+    sink_secret_ref: SecretRef | None = None
+    ca_secret_ref: SecretKeyRef | None = None
+    bandwidth: int | None = None
+    """Bytes a second; absent: no cap."""
+
+
+class PlanGateway(Model):
+    """How a gateway asks the targets: it has no answer of its own, so it waits longer, and no budget stops it."""
+
+    timeout_seconds: float
+    """All targets together."""
 
 
 class PlanEscalation(Model):
-    """When and whom to ask. `privacy: Never` is honoured by the operator too: such a plan carries no targets."""
+    """When and whom to ask. With `privacy: Never` there is none: the operator honours it, too."""
 
     targets: list[PlanTarget]
     when: EscalationWhen
     timeout_seconds: float
     budget: Budget
+    gateway: PlanGateway | None = None
+    """Absent: there is none."""
+    spool: PlanSpool | None = None
 
 
 class PlanServing(Model):

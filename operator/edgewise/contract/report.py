@@ -81,6 +81,8 @@ class Report(Model):
     """Of `release`."""
     access: AccessReport | None = None
     """Absent: anybody may ask."""
+    targets: dict[str, str] = Field(default_factory=dict)
+    """Escalation target -> why it is not asked: a Secret that is missing or cannot be used. The others are."""
     counters: dict[str, Counters] = Field(default_factory=dict)
     runtime_version: str = ""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from edgewise.api.deviceprofile import DeviceProfile
 from edgewise.api.edgedeployment import EdgeDeployment
 from edgewise.api.edgemodel import EdgeModel
+from edgewise.api.names import GATEWAY_ROLE
 from edgewise.cluster.projections import Record, Refusal, Unreadable
 from edgewise.cluster.resources import (
     CONFIG_MAP,
@@ -27,12 +28,16 @@ from edgewise.cluster.store import Store
 from edgewise.contract.plan import Plan as DevicePlan
 from edgewise.controller.keys import Key
 from edgewise.controller.reportbook import ReportBook
+from edgewise.core import peers
 from edgewise.core.observed import (
+    Address,
+    GatewaySeen,
     Node,
     ObservedDeployment,
     ObservedModel,
     ObservedNode,
     ObservedProfile,
+    Pod,
     Settings,
     Snapshot,
     Workload,
@@ -57,7 +62,8 @@ class Gatherer:
             return None
         uid = value.metadata.uid
         models = {record.ref.name: record.value for record in self._store.shelf(EDGE_MODEL).group(key.namespace)}
-        workloads = tuple(record.value for record in self._owned(uid, *_WORKLOADS))
+        workloads = [workload for workload in self._workloads(uid) if workload.role != GATEWAY_ROLE]
+        gateway, reports = self._gateway(key, uid), self._reports.of(key.namespace, key.name)
         return ObservedDeployment(
             deployment=value,
             settings=self._settings(),
@@ -65,14 +71,16 @@ class Gatherer:
             invalid_models={name: model.error for name, model in models.items() if isinstance(model, Unreadable)},
             profiles=self.profiles(),
             invalid_profiles=self.invalid_profiles(),
+            peers=self._peers(value),
             nodes=self.nodes(),
-            pods=tuple(record.value for record in self._store.shelf(POD).group((key.namespace, key.name))),
-            workloads=workloads,
+            pods=tuple(pod for pod in self._pods(key) if pod.role != GATEWAY_ROLE),
+            workloads=tuple(workloads),
+            gateway=gateway,
             refused=self._refused(key, workloads),
             releases=self._snapshots(uid),
             plan=self.plan(uid),
-            cluster_ips={record.ref.name: record.value for record in self._owned(uid, SERVICE)},
-            reports=self._reports.of(key.namespace, key.name),
+            cluster_ips={name: address.cluster_ip for name, address in self._addresses(uid).items()},
+            reports={pod: report for pod, report in reports.items() if pod not in gateway.reports},
             children=tuple(record.ref for record in self._owned(uid, *_CHILDREN)),
             complete=self._store.complete,
         )
@@ -120,6 +128,35 @@ class Gatherer:
         plans = (record.value for record in self._owned(uid, CONFIG_MAP))
         return next((plan for plan in plans if isinstance(plan, DevicePlan)), None)
 
+    def _gateway(self, key: Key, uid: str) -> GatewaySeen:
+        pods = tuple(pod for pod in self._pods(key) if pod.role == GATEWAY_ROLE)
+        workloads = [workload for workload in self._workloads(uid) if workload.role == GATEWAY_ROLE]
+        reports, address = self._reports.of(key.namespace, key.name), self._addresses(uid).get(key.name)
+        return GatewaySeen(
+            serving=address is not None and address.role == GATEWAY_ROLE,
+            workload=bool(workloads),
+            pods=pods,
+            reports={pod.name: reports[pod.name] for pod in pods if pod.name in reports},
+            refused=next(iter(self._refused(key, workloads).values()), ""),
+        )
+
+    def _peers(self, deployment: EdgeDeployment) -> dict[str, EdgeDeployment]:
+        """Nobody's, where no target is another deployment."""
+        if not peers.named(deployment):
+            return {}
+        records = self._store.shelf(EDGE_DEPLOYMENT).group(deployment.metadata.namespace)
+        found = {record.ref.name: record.value for record in records if isinstance(record.value, EdgeDeployment)}
+        return {name: peer for name, peer in found.items() if name != deployment.metadata.name}
+
+    def _pods(self, key: Key) -> list[Pod]:
+        return [record.value for record in self._store.shelf(POD).group((key.namespace, key.name))]
+
+    def _workloads(self, uid: str) -> list[Workload]:
+        return [record.value for record in self._owned(uid, *_WORKLOADS)]
+
+    def _addresses(self, uid: str) -> dict[str, Address]:
+        return {record.ref.name: record.value for record in self._owned(uid, SERVICE)}
+
     def _value(self, resource: Resource, key: Key) -> Any:
         record = self._store.shelf(resource).get(key.namespace, key.name)
         return record.value if record is not None else None
@@ -130,7 +167,7 @@ class Gatherer:
     def _snapshots(self, uid: str) -> tuple[Snapshot, ...]:
         return tuple(record.value for record in self._owned(uid, CONTROLLER_REVISION))
 
-    def _refused(self, key: Key, workloads: tuple[Workload, ...]) -> dict[str, str]:
+    def _refused(self, key: Key, workloads: Iterable[Workload]) -> dict[str, str]:
         """A refusal counts until the workload got a pod after it."""
         pods = self._store.shelf(POD).group((key.namespace, key.name))
         refused = {}

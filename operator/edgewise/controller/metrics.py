@@ -86,7 +86,9 @@ class WorldCollector(Collector):
         yield _gauge("edgewise_nodes_offline", "Nodes that are not Ready.", sum(not node.ready for node in nodes))
         deployments = [record.value for record in self._store.shelf(EDGE_DEPLOYMENT).all()]
         yield _gauge("edgewise_deployments", "EdgeDeployments.", len(deployments))
-        yield _per_deployment([value for value in deployments if isinstance(value, EdgeDeployment)])
+        readable = [value for value in deployments if isinstance(value, EdgeDeployment)][:MOST_DEPLOYMENTS]
+        yield _per_deployment(readable)
+        yield _gateways(readable)
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
@@ -99,8 +101,20 @@ def _per_deployment(deployments: list[EdgeDeployment]) -> GaugeMetricFamily:
         f"Nodes of an EdgeDeployment by state; the first {MOST_DEPLOYMENTS} deployments by name.",
         labels=["namespace", "deployment", "state"],
     )
-    for deployment in deployments[:MOST_DEPLOYMENTS]:
+    for deployment in deployments:
         meta, counts = deployment.metadata, deployment.status.nodes or NodeCounts()
         for state, count in counts.model_dump().items():
             family.add_metric([meta.namespace, meta.name, state], count)
+    return family
+
+
+def _gateways(deployments: list[EdgeDeployment]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "edgewise_deployment_served_by_gateway",
+        "1 while the Service of an EdgeDeployment leads to its gateway, 0 while it leads to the devices.",
+        labels=["namespace", "deployment"],
+    )
+    for deployment in deployments:
+        if (served_by := deployment.status.served_by) is not None:
+            family.add_metric([deployment.metadata.namespace, deployment.metadata.name], float(served_by == "Gateway"))
     return family

@@ -15,6 +15,7 @@ from edgewise.cluster.store import Store
 from edgewise.controller.keys import Key
 from edgewise.controller.queue import WorkQueue
 from edgewise.controller.reportbook import ReportBook
+from edgewise.core import peers
 
 SETTLE = 0.2
 """Seconds from a change of nodes or profiles to the look at all deployments: forty nodes that join are one look."""
@@ -59,7 +60,9 @@ class Router:
         kind = record.ref.kind
         if kind in ("EdgeDeployment", "EdgeModel", "DeviceProfile", "Node"):
             self._queue.add(Key(kind, record.ref.namespace, record.ref.name))
-        if kind == "EdgeModel":
+        if kind == "EdgeDeployment":
+            self._those_who_ask_others(record)
+        elif kind == "EdgeModel":
             self._deployments_of_model(record)
         elif kind == "DeviceProfile":
             self.everything()
@@ -86,6 +89,12 @@ class Router:
         for resource in resources:
             for record in self._store.shelf(resource).all():
                 self._queue.add_after(Key(resource.kind, record.ref.namespace, record.ref.name), SETTLE)
+
+    def _those_who_ask_others(self, changed: Record) -> None:
+        """Of its namespace: it may be asked by them, or by whom they ask."""
+        for record in self._store.shelf(EDGE_DEPLOYMENT).group(changed.ref.namespace):
+            if isinstance(record.value, EdgeDeployment) and peers.named(record.value):
+                self._deployment(record.ref.namespace, record.ref.name)
 
     def _deployments_of_model(self, model: Record) -> None:
         for record in self._store.shelf(EDGE_DEPLOYMENT).group(model.ref.namespace):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from edgewise.api.edgedeployment import Measurement
 from edgewise.api.units import in_milliseconds, milliseconds, three_digits
@@ -19,7 +19,7 @@ from edgewise.core.observed import ObservedDeployment
 from edgewise.core.progress import reachable
 
 QUORUM = 3
-"""Devices that must have measured a build before their median counts; all, where a profile has fewer."""
+"""Devices that must have measured a build before their median counts; all that can be reached, where they are fewer."""
 CLEARLY = 0.2
 """Share by which a new median must differ from the record to replace it: twice what two starts of one device differ."""
 PREFIX = 12
@@ -35,7 +35,7 @@ def records(observed: ObservedDeployment) -> Records:
     for profile, said in _reported(observed).items():
         enough = min(QUORUM, _devices(observed, profile))
         for content, measurements in said.items():
-            if len(measurements) >= enough:
+            if 0 < enough <= len(measurements):
                 known[profile][content] = _newer(known[profile].get(content), measurements)
     return known
 
@@ -48,6 +48,16 @@ def latency_of(found: Records, profile: str) -> LatencyOf:
         return milliseconds(record.fastest) if record is not None else None
 
     return latency
+
+
+def kept(found: Records, profile: str, builds: Iterable[tuple[str, str, str]]) -> list[Measurement]:
+    """The records of these builds (model, variant, sha256), in their order: the others are of files nobody wants."""
+    known = found.get(profile, {})
+    return [
+        known[sha256[:PREFIX]].model_copy(update={"model": model, "variant": variant})
+        for model, variant, sha256 in dict.fromkeys(builds)
+        if sha256[:PREFIX] in known
+    ]
 
 
 def _recorded(observed: ObservedDeployment) -> defaultdict[str, dict[str, Measurement]]:
@@ -119,15 +129,3 @@ def _newer(record: Measurement | None, said: list[Measurement]) -> Measurement:
 def _differs(median: float, record: str) -> bool:
     before = milliseconds(record)
     return abs(median - before) > CLEARLY * before
-
-
-def kept(found: Records, profile: str, builds: Iterable[tuple[str, str, str]]) -> list[Measurement]:
-    """The records of these builds (model, variant, sha256), in their order: the others are of files nobody wants."""
-    return list(_kept(found.get(profile, {}), builds))
-
-
-def _kept(known: Mapping[str, Measurement], builds: Iterable[tuple[str, str, str]]) -> Iterator[Measurement]:
-    for model, variant, sha256 in dict.fromkeys(builds):
-        record = known.get(sha256[:PREFIX])
-        if record is not None:
-            yield record.model_copy(update={"model": model, "variant": variant})

@@ -12,6 +12,7 @@ from typing import Any
 from edgewise.api.deviceprofile import DeviceProfile
 from edgewise.api.edgedeployment import EdgeDeployment
 from edgewise.api.edgemodel import EdgeModel
+from edgewise.api.names import RUNTIME_ROLE
 from edgewise.contract.plan import Plan as DevicePlan
 from edgewise.contract.report import Report
 
@@ -57,6 +58,10 @@ class Pod:
     deleting: bool = False
     problem: str = ""
     """Why it does not start, in the kubelet's or the scheduler's words (ImagePullBackOff: …, Unschedulable: …)."""
+    role: str = RUNTIME_ROLE
+    """Or GATEWAY_ROLE."""
+    endpoint: bool = False
+    """Services send it requests: its Ready condition, which the node controller takes away when a node is cut off."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,9 @@ class Workload:
     memory: int = 0
     """Bytes of models its pods were made for (annotation); 0: unknown, or stated by a person."""
     secrets: tuple[str, ...] = ()
-    """Names of the Secrets its pods mount for model sources, sorted."""
+    """Keys of the Secrets its pods mount, as children/secrets.py writes them."""
+    role: str = RUNTIME_ROLE
+    """Or GATEWAY_ROLE."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,30 @@ class ReceivedReport:
     at: float
     node_unready: bool = False
     """Its node was not Ready when it came, so the device is back before its kubelet says so."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """A Service of ours."""
+
+    cluster_ip: str
+    role: str = ""
+    """Of the pods it leads to; empty: it was made before there were gateways, and leads to devices."""
+
+
+@dataclass(frozen=True)
+class GatewaySeen:
+    """What there is of a deployment's gateway."""
+
+    serving: bool = False
+    """The Service leads to it."""
+    workload: bool = False
+    """Its Deployment is there."""
+    pods: tuple[Pod, ...] = ()
+    reports: Mapping[str, ReceivedReport] = field(default_factory=dict)
+    """Pod name -> its newest report."""
+    refused: str = ""
+    """Why the API server refuses its pods (FailedCreate); empty: it does not."""
 
 
 @dataclass(frozen=True)
@@ -124,9 +155,13 @@ class ObservedDeployment:
     """Those that parse."""
     invalid_profiles: Mapping[str, str] = field(default_factory=dict)
     """Name -> why it does not parse."""
+    peers: Mapping[str, EdgeDeployment] = field(default_factory=dict)
+    """The other EdgeDeployments of the namespace that parse, where one of them is an escalation target."""
     nodes: tuple[Node, ...] = ()
     pods: tuple[Pod, ...] = ()
+    """Of devices; so are workloads and reports."""
     workloads: tuple[Workload, ...] = ()
+    gateway: GatewaySeen = GatewaySeen()
     refused: Mapping[str, str] = field(default_factory=dict)
     """Workload name -> why the API server refuses its pods (FailedCreate)."""
     releases: tuple[Snapshot, ...] = ()

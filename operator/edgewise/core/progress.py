@@ -95,6 +95,13 @@ def behind(observed: ObservedDeployment, sequence: int, settled: bool) -> list[P
     return [pod for pod in answering(observed) if not follows(pod)]
 
 
+def gateways_behind(observed: ObservedDeployment, sequence: int) -> list[Pod]:
+    """Pods of the gateway, on nodes that can be reached, that have said they follow an older plan."""
+    online, told = reachable(observed), observed.gateway.reports
+    there = [pod for pod in observed.gateway.pods if pod.ip and pod.node in online and not pod.deleting]
+    return [pod for pod in there if pod.name in told and told[pod.name].report.sequence < sequence]
+
+
 def _counting(pods: Iterable[Pod]) -> dict[tuple[str, str], Pod]:
     """(node, profile) -> the pod that counts there: one that is not being deleted, and of those a ready one."""
     ranked = sorted(pods, key=lambda pod: (not pod.deleting, pod.ready, pod.name))
@@ -122,7 +129,7 @@ def _reported(name: str, pod: Pod, report: Report, target: str) -> NodeProgress:
     provider = next((model.provider for model in report.models if model.provider), "")
     if report.serving == target:
         state: State = "updated" if pod.ready else "starting"
-        reason, message = _complaint(report) or ("", pod.problem)
+        reason, message = _complaint(report, pod.ready) or ("", pod.problem)
         return NodeProgress(name, pod.profile, state, pod.ready, reason, message, provider)
     if report.release != target:
         return NodeProgress(name, pod.profile, "working", pod.ready, message=pod.problem)
@@ -148,9 +155,18 @@ def _open(observed: ObservedDeployment, report: Report) -> str:
     )
 
 
-def _complaint(report: Report) -> tuple[str, str] | None:
+def _complaint(report: Report, ready: bool) -> tuple[str, str] | None:
     """What a device that serves the target is not content with."""
     if report.access is not None and report.access.problem:
         return Reason.ACCESS_NOT_READY, report.access.problem
-    lost = (model for model in report.models if model.reason == Reason.ACCELERATOR_LOST)
-    return next(((model.reason, model.message) for model in lost), None)
+    lost = next((model for model in report.models if model.reason == Reason.ACCELERATOR_LOST), None)
+    if lost is not None:
+        return lost.reason, lost.message
+    if not ready:  # that is the greater trouble
+        return None
+    return (Reason.TARGET_NOT_READY, unasked) if (unasked := unasked_targets(report)) else None
+
+
+def unasked_targets(report: Report) -> str:
+    """What is wrong with Secrets of its targets; empty: nothing."""
+    return "; ".join(f"target {name} is not asked: {why}" for name, why in sorted(report.targets.items()))

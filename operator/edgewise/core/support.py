@@ -18,15 +18,6 @@ REFUSED_IN_MODEL: dict[str, Used] = {
     "spec.verification.required": lambda spec: spec.verification is not None and spec.verification.required,
     "spec.encryption": lambda spec: spec.encryption is not None,
 }
-REFUSED_IN_DEPLOYMENT: dict[str, Used] = {
-    "spec.escalation.targets[].tls": lambda spec: _any_target(spec, lambda target: target.tls is not None),
-    "spec.escalation.targets[].credentialsSecretRef": lambda spec: _any_target(
-        spec, lambda target: target.credentials_secret_ref is not None
-    ),
-    "spec.escalation.targets[].url (gRPC)": lambda spec: _any_target(
-        spec, lambda target: (target.url or "").startswith("grpc")
-    ),
-}
 
 # Serving goes on; Ready's message names them.
 IGNORED_IN_MODEL: dict[str, Used] = {
@@ -38,7 +29,6 @@ IGNORED_IN_MODEL: dict[str, Used] = {
 IGNORED_IN_DEPLOYMENT: dict[str, Used] = {
     "spec.serving.cache.type": lambda spec: spec.serving.cache.type != "Ephemeral",
     "spec.serving.switch": lambda spec: spec.serving.switch != "Beside",
-    "spec.escalation.spool": lambda spec: spec.escalation is not None and spec.escalation.spool is not None,
     "spec.rollout.waves": lambda spec: bool(spec.rollout.waves),
     "spec.rollout.gates": lambda spec: spec.rollout.gates is not None,
     "spec.rollout.promote": lambda spec: bool(spec.rollout.promote),
@@ -47,10 +37,6 @@ IGNORED_IN_DEPLOYMENT: dict[str, Used] = {
     "spec.rollout.window": lambda spec: spec.rollout.window is not None,
     "spec.rollout.bandwidth": lambda spec: spec.rollout.bandwidth is not None,
 }
-
-
-def _any_target(spec: EdgeDeploymentSpec, holds: Used) -> bool:
-    return spec.escalation is not None and any(holds(target) for target in spec.escalation.targets)
 
 
 def _used(table: dict[str, Used], spec: EdgeModelSpec | EdgeDeploymentSpec) -> list[str]:
@@ -63,10 +49,6 @@ def refused_in_model(spec: EdgeModelSpec) -> list[str]:
 
 def ignored_in_model(spec: EdgeModelSpec) -> list[str]:
     return _used(IGNORED_IN_MODEL, spec)
-
-
-def refused_in_deployment(spec: EdgeDeploymentSpec) -> list[str]:
-    return _used(REFUSED_IN_DEPLOYMENT, spec)
 
 
 def ignored_in_deployment(spec: EdgeDeploymentSpec) -> list[str]:

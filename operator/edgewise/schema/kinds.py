@@ -93,6 +93,7 @@ KINDS = (
             Column("Serving", ".status.nodes.ready", "integer"),
             Column("Offline", ".status.nodes.offline", "integer"),
             Column("URL", ".status.url", wide=True),
+            Column("ServedBy", ".status.servedBy", wide=True),
             _MESSAGE,
             _AGE,
         ),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from edgewise.api.access import RateLimit
 from edgewise.contract.report import AccessReport
+from edgewise_runtime import mounts
 from edgewise_runtime.access.mounted import Demands, Mounted
 from edgewise_runtime.access.peer import Peer
 from edgewise_runtime.access.rates import Rates
@@ -19,7 +20,6 @@ from edgewise_runtime.errors import RateLimitedError, UnauthorizedError, Unavail
 
 log = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 1.0  # a kubelet takes a minute and more to renew a mounted Secret: this adds nothing to it
 _COUNTED = 256  # clients counted by name; a CA may sign thousands, and those beyond are `other` together
 
 Count = Callable[[str, str], None]
@@ -137,7 +137,7 @@ class Access:
             if self.problem != said:
                 said = self.problem
                 self._say(said)
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(mounts.LOOK_SECONDS)
 
     def _say(self, problem: str) -> None:
         if problem:

@@ -5,17 +5,14 @@ A device that cannot check does not guess: while a Secret is missing or unusable
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgewise.contract.report import Demand
 from edgewise_runtime.access.certificates import Certificates
 from edgewise_runtime.access.tokens import Tokens, read_tokens
+from edgewise_runtime.mounts import Mounts
 from edgewise_runtime.settings import Settings, SettingsError
-
-_TRIES = 5  # a kubelet may renew the files while they are read: what was read in between is of no moment at all
 
 
 @dataclass(frozen=True)
@@ -40,6 +37,12 @@ class Demands:
         ]  # fmt: skip
         return [name for name, path in named if path is not None]
 
+    @property
+    def folders(self) -> list[Path]:
+        """All that are looked at."""
+        folders = (self.tokens, self.certificate, self.client_ca.parent if self.client_ca else None)
+        return [folder for folder in folders if folder is not None]
+
     @classmethod
     def of(cls, settings: Settings) -> Demands:
         """SettingsError where they contradict each other."""
@@ -62,17 +65,12 @@ class Mounted:
         self.problem = ""
         """What a person should change; empty: all is well. It holds no secret."""
         self._demands = demands
-        self._seen: list[tuple[str, int, int]] | None = None
+        self._mounts = Mounts(demands.folders, self._read)
         self.refresh()
 
     def refresh(self) -> None:
         """Takes over what has changed since the last time; a few system calls where nothing has."""
-        for _ in range(_TRIES):
-            seen = list(self._state())
-            if seen == self._seen:
-                return
-            self._seen = seen
-            self._read()
+        self._mounts.refresh()
 
     def _read(self) -> None:
         problems, self.ready = [], True
@@ -93,18 +91,3 @@ class Mounted:
             self.tokens = Tokens({})
             return f"no tokens in {folder} ({error.strerror})"
         return self.tokens.problem or ("" if self.tokens else f"no tokens in {folder}")
-
-    def _state(self) -> Iterator[tuple[str, int, int]]:
-        """Changes with any file."""
-        demands = self._demands
-        folders = (demands.tokens, demands.certificate, demands.client_ca.parent if demands.client_ca else None)
-        for path in (path for folder in folders if folder is not None for path in _telling(folder)):
-            with contextlib.suppress(OSError):  # renewed at this moment
-                status = path.stat()
-                yield str(path), status.st_ino, status.st_mtime_ns
-
-
-def _telling(folder: Path) -> list[Path]:
-    """Where a change shows. A kubelet changes no file: it lays all of them anew, and swaps the link `..data`."""
-    swapped = folder / "..data"
-    return [swapped] if swapped.exists() else sorted(folder.glob("*"))

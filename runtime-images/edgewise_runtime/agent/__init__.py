@@ -13,14 +13,17 @@ from edgewise.contract.plan import PlanEscalation, PlanServing
 from edgewise_runtime.agent.bell import heard
 from edgewise_runtime.agent.cache import Cache
 from edgewise_runtime.agent.fetch import Access, Fetcher
+from edgewise_runtime.agent.fetch.addresses import AddressGuard
 from edgewise_runtime.agent.housekeeping import Housekeeping
 from edgewise_runtime.agent.plans import Plans
-from edgewise_runtime.agent.reporting import Reporter, Reporting
+from edgewise_runtime.agent.reporting import Reporter, Reporting, Subject
+from edgewise_runtime.agent.spooling import Spooling
 from edgewise_runtime.agent.stock import Stock
 from edgewise_runtime.agent.supervision import keep_running
 from edgewise_runtime.agent.switching import Device, Switching
 from edgewise_runtime.models import Models
 from edgewise_runtime.settings import Settings, SettingsError
+from edgewise_runtime.spool.sink import Way
 
 if TYPE_CHECKING:
     from edgewise_runtime.server import Server
@@ -34,9 +37,10 @@ async def run(server: Server, models: Models, settings: Settings) -> None:
     device = Device(settings.node_name, settings.profile, folder, settings.tuning)
     switching = Switching(device, plans, Stock(cache, _fetcher(settings)), models)
     reporter = Reporter(settings.node_name, settings.pod_name, settings.profile, Path(settings.token_file))
-    reporting = Reporting(reporter, plans, switching.progress, models, server.access)
+    subject = Subject(switching.progress, models, server.access, server.targets)
+    reporting = Reporting(reporter, plans, subject)
     server.on_poke = reporting.wake
-    plans.start()
+    await plans.start()
     await keep_running(
         {
             "plans": plans.watch,
@@ -45,6 +49,7 @@ async def run(server: Server, models: Models, settings: Settings) -> None:
             "accelerators": switching.accelerators.run,
             "reporting": reporting.run,
             "housekeeping": Housekeeping(device, plans, cache).run,
+            "spool": Spooling(server, plans, settings, _way(settings)).run,
         }
     )
 
@@ -70,6 +75,12 @@ def _fetcher(settings: Settings) -> Fetcher:
         return Fetcher(access)
     except ValueError as error:
         raise SettingsError(f"EDGEWISE_ALLOW_ADDRESSES: {error}; write 127.0.0.1 or 169.254.7.0/24") from error
+
+
+def _way(settings: Settings) -> Way:
+    """Examples go nowhere that models would not be fetched from."""
+    guard = AddressGuard(_items(settings.allow_addresses))
+    return Way(Path(settings.secrets_folder), guard.socket)
 
 
 def _items(text: str) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from edgewise_runtime.agent.progress import Progress, Running
 from edgewise_runtime.models import Models
@@ -19,7 +20,8 @@ class Accelerators:
 
     def changed(self) -> None:
         """Some session has lost its accelerator, or has it back. From any thread."""
-        self._loop.call_soon_threadsafe(self._news.set)
+        with contextlib.suppress(RuntimeError):  # the loop was closed in the meantime: nobody reports any more
+            self._loop.call_soon_threadsafe(self._news.set)
 
     async def run(self) -> None:
         """For ever. A release that is still on its way says by itself, in the end, what it runs on."""

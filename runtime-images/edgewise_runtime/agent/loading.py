@@ -83,6 +83,7 @@ class Loader:
             return await asyncio.wrap_future(job)
         except asyncio.CancelledError:
             job.add_done_callback(_discard)  # the thread cannot be stopped; what it loads goes when it is done
+            memory.end_loading()  # a pod that is told to stop in the middle of a long load did not die of it
             raise
 
     def serve(self, loaded: Loaded) -> None:

@@ -1,6 +1,7 @@
 """Which plan this device follows: the highest it has seen, from the mounted ConfigMap, a report's reply, or its disk.
 
-Everybody else in the agent asks `current` and listens to `bell`.
+Everybody else in the agent asks `current` and listens to `bell`. The disk is read and written in threads: an SD card
+may take a second for what requests must not wait for.
 """
 
 from __future__ import annotations
@@ -52,55 +53,40 @@ class Plans:
         self._cache = cache
         self._mounted = mounted / PLAN_KEY
         self._seen: tuple[int, int, int] | None = None
+        self._taking = asyncio.Lock()  # a mounted plan and a reply may come at the same time
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Read what is there: the mounted plan, and the one on disk where that is newer or the only one."""
-        self.poll()
-        if self.current is None:
-            self._take_only_one_on_disk()
+        await self.poll()
+        if self.current is None and (plan := await asyncio.to_thread(self._only_one_on_disk)) is not None:
+            await self._take(plan, mounted=True)
 
     async def watch(self) -> None:
         """Look at the mounted file for ever."""
         while True:
-            self.poll()
+            await self.poll()
             await asyncio.sleep(POLL_SECONDS)
 
-    def poll(self) -> None:
+    async def poll(self) -> None:
         """Take the mounted plan where the file changed since the last look. Bad content leaves the old plan."""
-        try:
-            state = self._mounted.stat()
-            seen = (state.st_ino, state.st_mtime_ns, state.st_size)
-            if seen == self._seen:
-                return
-            self._seen = seen
-            plan = parse(self._mounted.read_bytes())
-        except FileNotFoundError:
-            return
-        except (OSError, ValueError) as error:
-            log.error("the mounted plan cannot be read; following the last good one", extra={"detail": _first(error)})
-            return
-        self._take_mounted(plan)
+        if (plan := await asyncio.to_thread(self._news)) is not None:
+            await self._take(plan, mounted=True)
 
-    def offer(self, plan: Plan) -> bool:
+    async def offer(self, plan: Plan) -> bool:
         """A plan from the reply to a report. True where it is followed from now on."""
-        return self._take(plan, mounted=False)
+        return await self._take(plan, mounted=False)
 
     def folder(self) -> Path | None:
         """Where this EdgeDeployment keeps what must survive a restart; None while no plan is known."""
         return self._cache / self.current.deployment.uid if self.current else None
 
-    def _take_mounted(self, plan: Plan) -> None:
-        if self.current is None or self.current.deployment.uid != plan.deployment.uid:
-            kept = self._read(self._cache / plan.deployment.uid / PLAN_KEY)
-            if kept is not None and supersedes(kept, plan, mounted=False):
-                plan = kept
-        self._take(plan, mounted=True)
-
-    def _take(self, plan: Plan, *, mounted: bool) -> bool:
-        if not supersedes(plan, self.current, mounted=mounted):
-            return False
-        self._keep(plan)
-        self.current = plan
+    async def _take(self, plan: Plan, *, mounted: bool) -> bool:
+        """On disk before it is followed: a restart never goes back behind what was followed."""
+        async with self._taking:
+            if not supersedes(plan, self.current, mounted=mounted):
+                return False
+            await asyncio.to_thread(self._keep, plan)
+            self.current = plan
         log.info("following a plan", extra={"sequence": plan.sequence, "target": plan.target, "stable": plan.stable})
         self.bell.ring()
         return True
@@ -112,16 +98,34 @@ class Plans:
         except OSError as error:
             log.error("the plan is followed but could not be kept for the next start", extra={"detail": str(error)})
 
-    def _take_only_one_on_disk(self) -> None:
+    def _news(self) -> Plan | None:
+        """The mounted plan, where it was not read before; or the one on disk, where that is newer."""
+        try:
+            state = self._mounted.stat()
+            seen = (state.st_ino, state.st_mtime_ns, state.st_size)
+            if seen == self._seen:
+                return None
+            self._seen = seen
+            plan = parse(self._mounted.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            log.error("the mounted plan cannot be read; following the last good one", extra={"detail": _first(error)})
+            return None
+        kept = self._read(self._cache / plan.deployment.uid / PLAN_KEY)
+        return kept if kept is not None and supersedes(kept, plan, mounted=False) else plan
+
+    def _only_one_on_disk(self) -> Plan | None:
         """Without a mounted plan the folder decides, unless several EdgeDeployments share it."""
         found = [plan for path in self._cache.glob(f"*/{PLAN_KEY}") if (plan := self._read(path))]
         if len(found) == 1:
-            self._take(found[0], mounted=True)
-        elif found:
+            return found[0]
+        if found:
             log.error(
                 "no mounted plan, and the cache holds those of several EdgeDeployments: mount the plan ConfigMap",
                 extra={"deployments": sorted(f"{plan.deployment.namespace}/{plan.deployment.name}" for plan in found)},
             )
+        return None
 
     @staticmethod
     def _read(path: Path) -> Plan | None:

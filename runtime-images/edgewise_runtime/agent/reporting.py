@@ -24,6 +24,7 @@ from edgewise_runtime.agent.bell import heard
 from edgewise_runtime.agent.bodies import read_whole
 from edgewise_runtime.agent.plans import Plans
 from edgewise_runtime.agent.progress import Progress
+from edgewise_runtime.escalation.targets import Targets
 from edgewise_runtime.models import Models
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,16 @@ class Reporter:
     """New at each start of the process."""
 
 
+@dataclass(frozen=True)
+class Subject:
+    """What a report tells of."""
+
+    progress: Progress
+    models: Models
+    access: Access
+    targets: Targets
+
+
 class ReportError(Exception):
     """A report that did not get through; says why."""
 
@@ -53,14 +64,13 @@ class ReportError(Exception):
 class Reporting:
     """One per process. `wake` is the server's poke hook."""
 
-    def __init__(self, reporter: Reporter, plans: Plans, progress: Progress, models: Models, access: Access) -> None:
+    def __init__(self, reporter: Reporter, plans: Plans, subject: Subject) -> None:
         self._reporter = reporter
         self._plans = plans
-        self._progress = progress
-        self._models = models
-        self._access = access
-        access.on_change = self.wake
-        self._due = progress.bell.listen(plans.bell.listen())
+        self._subject = subject
+        self._progress = subject.progress
+        subject.access.on_change = subject.targets.on_change = self.wake
+        self._due = subject.progress.bell.listen(plans.bell.listen())
         self._failures = 0
 
     def wake(self) -> None:
@@ -70,12 +80,12 @@ class Reporting:
     async def run(self) -> None:
         """For ever."""
         while True:
+            self._due.clear()  # before looking: what changes from here on is worth another report
             plan = self._plans.current
             if plan is not None and plan.reporting.url:
                 await self._report(plan)
             if await heard(self._due, self._pause(self._plans.current)):
                 await asyncio.sleep(DEBOUNCE_SECONDS)
-                self._due.clear()
 
     async def _report(self, plan: Plan) -> None:
         try:
@@ -86,7 +96,7 @@ class Reporting:
             return
         self._failures = 0
         if reply.plan is not None:
-            self._plans.offer(reply.plan)
+            await self._plans.offer(reply.plan)
 
     def build(self, plan: Plan) -> Report:
         """The state of this moment."""
@@ -97,17 +107,18 @@ class Reporting:
             profile=self._reporter.profile,
             boot=self._reporter.boot,
             sequence=plan.sequence,
-            serving=self._models.release,
+            serving=self._subject.models.release,
             release=self._progress.release or plan.wanted(self._reporter.node),
             models=[self._measured(model) for model in self._progress.models],
-            access=self._access.report(),
-            counters=self._models.counters(),
+            access=self._subject.access.report(),
+            targets=self._subject.targets.problems,
+            counters=self._subject.models.counters(),
             runtime_version=__version__,
         )
 
     def _measured(self, model: ModelReport) -> ModelReport:
         """With what was found out when it was loaded, once it serves."""
-        served = self._models.current().get(model.name)
+        served = self._subject.models.current().get(model.name)
         if model.state != "Ready" or served is None or served.choice.latency is None:
             return model
         choice = served.choice

@@ -10,6 +10,8 @@ from edgewise_runtime.agent.backoff import backoff
 
 log = logging.getLogger(__name__)
 
+LONGEST_SECONDS = 60.0  # before a part is started again
+
 
 async def keep_running(parts: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
     """Run all parts until cancelled."""
@@ -17,12 +19,15 @@ async def keep_running(parts: Mapping[str, Callable[[], Awaitable[None]]]) -> No
 
 
 async def _keep_running(name: str, part: Callable[[], Awaitable[None]]) -> None:
-    attempt = 0
+    loop, attempt = asyncio.get_running_loop(), 0
     while True:
+        began = loop.time()
         try:
             await part()
             log.error("a part of the agent ended; starting it again", extra={"part": name})
         except Exception:  # the last line of defence: whatever it is, the device goes on serving
             log.exception("a part of the agent failed; starting it again", extra={"part": name})
-        await asyncio.sleep(backoff(attempt, 1.0, 60.0))
+        if loop.time() - began > LONGEST_SECONDS:
+            attempt = 0  # it was well for a while: this is another trouble
+        await asyncio.sleep(backoff(attempt, 1.0, LONGEST_SECONDS))
         attempt += 1

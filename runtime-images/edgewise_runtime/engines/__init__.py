@@ -22,14 +22,13 @@ _ENGINES: Mapping[str, tuple[frozenset[str], str, str, str]] = {
 }
 
 _EVERYWHERE = "ONNXRuntime"  # every image has it
+_BY_SUFFIX = {".tflite": ("TFLite", "LiteRT"), ".zip": ("OpenVINOIR", "OpenVINO")}
 NAMES = tuple(_ENGINES)
 
 
 def guess(path: Path) -> tuple[str, str]:
     """Format and usual engine of a file, by its name."""
-    return {".tflite": ("TFLite", "LiteRT"), ".zip": ("OpenVINOIR", "OpenVINO")}.get(
-        path.suffix, ("ONNX", "ONNXRuntime")
-    )
+    return _BY_SUFFIX.get(path.suffix, ("ONNX", _EVERYWHERE))
 
 
 def load(

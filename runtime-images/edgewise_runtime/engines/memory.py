@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import threading
 from pathlib import Path
 from typing import Protocol
 from weakref import WeakSet
@@ -28,11 +29,13 @@ class Holder(Protocol):
 
 
 _holders: WeakSet[Holder] = WeakSet()
+_lock = threading.Lock()  # a model is loaded in one thread while another looks for what is idle
 
 
 def held_by(holder: Holder) -> None:
     """From now on `release` asks `holder` too, until it is gone."""
-    _holders.add(holder)
+    with _lock:
+        _holders.add(holder)
 
 
 def room() -> int:
@@ -57,7 +60,9 @@ def arrange_heap() -> None:
 
 def release() -> None:
     """Back to the system with what engines and the heap keep for the next run. Takes milliseconds: when idle."""
-    for holder in list(_holders):
+    with _lock:
+        holders = list(_holders)
+    for holder in holders:
         holder.release()
     _libc("malloc_trim", 0)
 

@@ -28,6 +28,7 @@ from edgewise_runtime.engines.base import (
 from edgewise_runtime.engines.cores import usable_cores
 from edgewise_runtime.engines.onnx_file import refuse_external_data
 from edgewise_runtime.engines.openvino_ir import is_archive, unpacked
+from edgewise_runtime.engines.openvino_shapes import ShapeCheck
 from edgewise_runtime.engines.pool import Pool
 
 # Importing openvino imports its converter, which reports that import to Google Analytics, and takes 30 MiB.
@@ -62,15 +63,21 @@ class OpenVINOSession:
 
     def __init__(self, path: Path, options: EngineOptions) -> None:
         """Blocking. ModelLoadError where the model cannot be loaded, or not on the device it must have."""
-        self.provider, compiled = _first(_read(path), options)
+        model = _read(path)
+        self.provider, compiled = _first(model, options)
         self._compiled = compiled
         self.inputs, self.outputs = _specs(compiled.inputs), _specs(compiled.outputs)
         self._places = {spec.name: place for place, spec in enumerate(self.outputs)}
+        self._check = ShapeCheck(model, self.inputs)
         self._pool = Pool(compiled.create_infer_request, compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         memory.held_by(self)
 
     def run(self, feeds: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
         taken = {place: feeds[spec.name] for place, spec in enumerate(self.inputs)}
+        try:
+            self._check(tuple(array.shape for array in taken.values()))
+        except RuntimeError as error:
+            raise InputRefusedError(_told(error)) from error
         try:
             with self._pool.lent() as request:
                 results = request.infer(taken, share_inputs=True)
@@ -84,9 +91,7 @@ class OpenVINOSession:
         self._pool.clear()
         compiled = self._compiled
         if compiled is not None:
-            with contextlib.suppress(
-                RuntimeError
-            ):  # refused in the middle of a run; the next call comes 10 s idle later
+            with contextlib.suppress(RuntimeError):  # refused while a run goes on: the next time will do
                 compiled.release_memory()
 
     def close(self) -> None:

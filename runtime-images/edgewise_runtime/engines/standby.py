@@ -190,17 +190,19 @@ class Standby:
     def _replace(self, session: Session | None) -> None:
         """From now on `session` runs; the one before goes when nothing runs in it any more."""
         with self._counting:
-            before = self._current
-            self._current = _Held(session) if session is not None and not self._closed else None
-            unused = [] if before is None or before.runs else [before.session]
+            before, unused = self._current, list[Session]()
+            self._current = None if session is None or self._closed else _Held(session)
+            if session is not None and self._current is None:
+                unused.append(session)  # too late: closed while it was being loaded
             if before is not None:
                 before.retired = True
-        if session is not None and self._closed:
-            unused.append(session)
+                unused += [] if before.runs else [before.session]
         for one in unused:
             one.close()
 
     def _try_later(self) -> None:
+        if self._closed:
+            return
         self._timer = threading.Timer(self._patience.after(self._tries), self.retry)
         self._timer.daemon = True
         self._timer.start()

@@ -1,89 +1,76 @@
-"""How sure a model is of an answer, read from one of its outputs. Used to decide on escalation, and told to the client.
+"""Where a model's answers say how sure they are: which output, read by which method. Worked out once, as it is loaded.
 
-Whatever cannot be understood (NaN, infinities, nothing at all) is confidence 0.0: ask.
+The numbers themselves are those of edgewise.contract.scores, which `kubectl edgewise calibrate` uses, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
+from edgewise.api.edgemodel import Confidence, Task, measured_by
+from edgewise.api.names import Reason
+from edgewise.contract.scores import row_confidences
+from edgewise_runtime.engines.base import Array, ModelLoadError, TensorSpec
+from edgewise_runtime.protocol.datatypes import BYTES
 
-from edgewise.api.edgemodel import Confidence
-from edgewise_runtime.engines.base import Array
-
-Floats = NDArray[np.float64]
-
-
-def row_confidences(output: Array, confidence: Confidence) -> Floats:
-    """One number for each row (first dimension) of `output`.
-
-    SoftmaxMax, Margin, Entropy: class scores in the last dimension, over the temperature; a row that holds several
-    (a segmentation) is as sure as its least sure place. Score: the best value of the row, as it is."""
-    measure = _METHODS[confidence.method]
-    rows = output.astype(np.float64)
-    if confidence.method == "Score":
-        values = rows.reshape(len(rows), -1) if rows.ndim > 1 else rows.reshape(-1, 1)
-    else:
-        values = rows.reshape(1, -1) if rows.ndim < 2 else rows
-        values = values / float(confidence.temperature)
-    if values.size == 0 or len(values) == 0:
-        return np.zeros(max(1, len(values)))
-    with np.errstate(all="ignore"):
-        result = measure(values)
-    result = np.where(np.isfinite(values).all(axis=-1), result, 0.0)
-    least: Floats = result.reshape(len(values), -1).min(axis=1)
-    return least
+_SCORES = ("score", "scores")  # of boxes: ours, and what detectors call them that give boxes by themselves
+_PICTURE = "image"  # output of ours that says which of a request's pictures a box was found in
+_REAL = ("FP16", "FP32", "FP64", "BF16")
 
 
-def confidence_of(output: Array, confidence: Confidence) -> float:
-    """Of the whole answer: that of its least sure row."""
-    return float(row_confidences(output, confidence).min())
+@dataclass(frozen=True)
+class Sureness:
+    """How sure a model's answers are."""
+
+    confidence: Confidence
+    """With its method."""
+    spec: TensorSpec
+    """Of the output that is read."""
+    found_in: str = ""
+    """Output that says which of the request's rows each value belongs to; empty: value n to row n."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What `of` needs."""
+        return (self.spec.name, self.found_in) if self.found_in else (self.spec.name,)
+
+    def of(self, outputs: Mapping[str, Array], rows: int) -> float:
+        """Of the whole answer: that of the least sure of the `rows` that were asked about."""
+        values = outputs[self.spec.name]
+        if self.spec.quantization is not None and values.dtype.kind in "iu":
+            values = self.spec.quantization.real(values)
+        if self.found_in:
+            found = outputs[self.found_in]
+            of_rows = (row_confidences(values[found == row][None], self.confidence) for row in range(rows))
+            return float(min((least.min() for least in of_rows), default=0.0))
+        return float(row_confidences(values, self.confidence).min())
 
 
-def _softmax(logits: Floats) -> Floats:
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    probabilities: Floats = shifted / shifted.sum(axis=-1, keepdims=True)
-    return probabilities
+def sureness_of(
+    task: Task, given: Confidence | None, public: Sequence[TensorSpec], hidden: Sequence[TensorSpec] = ()
+) -> Sureness | None:
+    """Of a model with these outputs; `hidden`: its own ones, where steps make others of them. None: nobody can tell.
+
+    ModelLoadError where `given` names an output that is not there or holds no numbers, or names none and it is not
+    plain which one is meant."""
+    confidence = measured_by(task, given)
+    if confidence is None:
+        return None
+    specs = {spec.name: spec for spec in (*public, *hidden)}
+    spec = specs.get(confidence.output) if confidence.output else _usual(task, public, hidden)
+    if spec is None or spec.datatype == BYTES:
+        if given is None:
+            return None
+        what = f"{confidence.output!r} is no numeric output" if confidence.output else "must name one of the outputs"
+        raise ModelLoadError(Reason.LOAD_FAILED, f"confidence.output {what}: {sorted(specs)}")
+    boxes = task == "Detection" and _PICTURE in specs and spec.shape == specs[_PICTURE].shape == (-1,)
+    return Sureness(confidence, spec, _PICTURE if boxes else "")
 
 
-def _softmax_max(logits: Floats) -> Floats:
-    """Probability of the likeliest class; 0 with one class, which tells nothing."""
-    if logits.shape[-1] < 2:
-        return np.zeros(logits.shape[:-1])
-    best: Floats = _softmax(logits).max(axis=-1)
-    return best
-
-
-def _margin(logits: Floats) -> Floats:
-    """Probability of the likeliest class less that of the next; 0 with one class."""
-    if logits.shape[-1] < 2:
-        return np.zeros(logits.shape[:-1])
-    top = np.sort(_softmax(logits), axis=-1)
-    difference: Floats = top[..., -1] - top[..., -2]
-    return difference
-
-
-def _entropy(logits: Floats) -> Floats:
-    """1 - H / log(classes): 1 for one certain class, 0 for all alike; 0 with one class."""
-    classes = logits.shape[-1]
-    if classes < 2:
-        return np.zeros(logits.shape[:-1])
-    probabilities = _softmax(logits)
-    surprise = np.where(probabilities > 0, -probabilities * np.log(np.maximum(probabilities, 1e-300)), 0.0)
-    certainty: Floats = 1.0 - surprise.sum(axis=-1) / np.log(classes)
-    return certainty
-
-
-def _score(values: Floats) -> Floats:
-    best: Floats = values.max(axis=-1)
-    return best
-
-
-_METHODS: dict[str, Callable[[Floats], Floats]] = {
-    "SoftmaxMax": _softmax_max,
-    "Margin": _margin,
-    "Entropy": _entropy,
-    "Score": _score,
-}
+def _usual(task: Task, public: Sequence[TensorSpec], hidden: Sequence[TensorSpec]) -> TensorSpec | None:
+    """The output to read where nobody says which; None where that is not plain."""
+    if task == "Detection":
+        return next((spec for spec in (*public, *hidden) if spec.name in _SCORES), None)
+    real = [spec for spec in hidden or public if spec.datatype in _REAL or spec.quantization is not None]
+    return real[0] if len(real) == 1 else None

@@ -1,25 +1,45 @@
-"""Whom to ask, whether to, and how long to wait. Called by the data plane; if all fails, the local answer stands."""
+"""Whether to ask, whom, and how long to wait. Called by the data plane; if all fails, the local answer stands."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import secrets
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from edgewise.contract.plan import PlanEscalation, PlanTarget
-from edgewise_runtime.errors import OverloadedError, ServingError
+from edgewise_runtime.engines.base import first_line
+from edgewise_runtime.errors import DeadlineError, OverloadedError, ServingError
 from edgewise_runtime.escalation.breaker import Breaker, State
-from edgewise_runtime.escalation.budget import Spending
-from edgewise_runtime.escalation.client import Client, NoHelpError, Question, Reply
+from edgewise_runtime.escalation.budget import NO_ANSWER, UNKNOWN, Spending
 from edgewise_runtime.escalation.hops import MAX_HOPS
 from edgewise_runtime.escalation.review import Expected, review
+from edgewise_runtime.escalation.targets import NoHelpError, Question, Reply, Targets, longest
 from edgewise_runtime.metrics import Metrics
 from edgewise_runtime.protocol.messages import InferRequest, InferResponse
-from edgewise_runtime.protocol.requests import encode_request
+from edgewise_runtime.spool.example import Reason
 
 log = logging.getLogger(__name__)
 
 MAX_IN_FLIGHT = 64  # an overloaded device must not collect questions as well
+_SENDING_SECONDS = 0.002  # a client's deadline is for the answer to have come: timers tick in milliseconds
+_NOBODY = PlanTarget(name="", url="")  # of decisions that are about no target
+_UNTRIED = frozenset({"unconfigured"})  # nothing was learnt
+
+
+@dataclass(frozen=True)
+class Case:
+    """A request that needs help."""
+
+    request: InferRequest
+    expected: Expected
+    hops: int = 0
+    """How often others passed it on."""
+    deadline: float | None = None
+    """Monotonic time when its client stops waiting; None: it does not say."""
 
 
 @dataclass(frozen=True)
@@ -32,124 +52,218 @@ class Help:
 
 
 @dataclass
+class Experience:
+    """What outlives a plan: what was learnt of targets, what was spent, who is being asked."""
+
+    spending: Spending
+    breakers: dict[tuple[str, str], Breaker] = field(default_factory=dict)
+    rounds: set[asyncio.Task[Help | None]] = field(default_factory=set)
+    """Questions under way, those that nobody waits for any more included."""
+
+
 class Escalator:
-    """One plan's escalation at work. `renewed` carries breakers and spending over to the next plan."""
+    """One plan's escalation at work. Used from the event loop only."""
 
-    plan: PlanEscalation
-    client: Client
-    metrics: Metrics
-    breakers: dict[str, Breaker] = field(default_factory=dict)
-    spending: Spending = field(init=False)
-    in_flight: int = 0
-
-    def __post_init__(self) -> None:
-        self.spending = Spending(self.plan.budget)
-        self.breakers = {target.url: self.breakers.get(target.url, Breaker()) for target in self.plan.targets}
-        for target in self.plan.targets:
-            if not _speaks_http(target):
-                log.warning(
-                    "target %s (%s) cannot be asked: this version speaks http and https only", target.name, target.url
-                )
+    def __init__(self, plan: PlanEscalation, targets: Targets, metrics: Metrics, limit: int = MAX_IN_FLIGHT) -> None:
+        """`limit`: requests that may be asked about at the same time."""
+        self.plan = plan
+        self._targets = targets
+        self._metrics = metrics
+        self._limit = limit
+        below = plan.when.confidence_below
+        self._below = None if below is None else float(below)
+        self._take(Experience(Spending(plan.budget)))
 
     def renewed(self, plan: PlanEscalation) -> Escalator:
         """For a changed plan: what was learnt of a target, and what was spent, still counts."""
-        successor = Escalator(plan, self.client, self.metrics, self.breakers)
-        self.spending.budget = plan.budget
-        successor.spending = self.spending
+        successor = Escalator(plan, self._targets, self._metrics, self._limit)
+        self._experience.spending.limit(plan.budget)
+        successor._take(self._experience)
         return successor
 
-    def below(self, confidence: float) -> bool:
-        threshold = self.plan.when.confidence_below
-        return threshold is not None and confidence < float(threshold)
+    @property
+    def breakers(self) -> dict[str, State]:
+        """{target: state}."""
+        return {target.name: self._breaker(target).state for target in self.plan.targets}
 
-    def replaces(self, error: ServingError) -> bool:
-        """Whether a target may be asked because the device could not answer at all."""
+    @property
+    def threshold(self) -> float | None:
+        """Answers below it are asked about now: that of the plan, or what the budget allows. None: none are."""
+        running = self._spending.threshold(time.monotonic(), time.time())
+        return None if self._below is None else min(self._below, running)
+
+    @property
+    def budget_left(self) -> dict[str, float]:
+        """{limit: questions or bytes}."""
+        return dict(self._spending.left(time.monotonic(), time.time()))
+
+    def doubts(self, confidence: float | None) -> bool:
+        """Whether a local answer should be asked about. Told of each one, so that the budget knows them all."""
+        self._spending.saw(UNKNOWN if confidence is None else confidence, time.monotonic())
+        return self._below is not None and confidence is not None and confidence < self._below
+
+    def covers(self, error: ServingError) -> Reason | None:
+        """Why a target may be asked in the device's place; None: it may not."""
         when = self.plan.when
-        return when.overloaded if isinstance(error, OverloadedError) else when.unavailable
+        if isinstance(error, (OverloadedError, DeadlineError)):
+            return "Overloaded" if when.overloaded else None
+        return "Unavailable" if when.unavailable else None
 
-    async def ask(self, request: InferRequest, expected: Expected, hops: int) -> Help | None:
-        """The first good answer within the plan's timeout, all targets together; None: there is no help."""
-        deadline = time.monotonic() + self.plan.timeout_seconds
-        if hops >= MAX_HOPS or self.in_flight >= MAX_IN_FLIGHT:
-            self._count("", "hops" if hops >= MAX_HOPS else "busy")
-            return None
-        question = _question(request, expected, hops)
-        self.in_flight += 1
-        try:
-            for target in self.plan.targets:
-                answer = await self._try(target, question, expected, deadline)
-                if answer is not None:
-                    return answer
-            return None
-        finally:
-            self.in_flight -= 1
+    def can_ask(self, size: int) -> bool:
+        """Whether a request of `size` bytes that gets no answer here would be asked about now."""
+        return not self._obstacle(NO_ANSWER, size, hops=0)
 
-    async def _try(self, target: PlanTarget, question: Question, expected: Expected, deadline: float) -> Help | None:
+    def may_ask(self, confidence: float | None, size: int, hops: int) -> bool:
+        """Whether there is any use in `ask`, about an answer this sure, or None at all; `size`: bytes of the request.
+
+        Once for each request in need: counts what stands against it. Takes microseconds: a dead cloud is not felt."""
+        if confidence is None:
+            self._spending.saw(NO_ANSWER, time.monotonic())
+        obstacle = self._obstacle(NO_ANSWER if confidence is None else confidence, size, hops)
+        if obstacle:
+            for target in self.plan.targets if obstacle == "open" else (_NOBODY,):
+                self._count(target, obstacle)
+        return not obstacle
+
+    async def ask(self, case: Case) -> Help | None:
+        """The first good answer within the plan's timeout, all targets together, and the client's; None: there is none.
+
+        In time, whatever the targets do: a question that is late ends by itself."""
         now = time.monotonic()
-        refusal = self._refusal(target, len(question.body), now, deadline)
-        if refusal:
-            self._count(target.name, refusal)
-            return None
-        breaker = self.breakers[target.url]
-        if not breaker.admits(now):
-            self._count(target.name, "open")
-            return None
+        deadline = now + self.plan.timeout_seconds
+        if case.deadline is not None:
+            deadline = min(deadline, case.deadline - _SENDING_SECONDS)
+        round_ = self._begin(self._round(case, deadline))
         try:
-            reply = await self._send(target, question, deadline - now)
-            confidence = review(reply.response, expected)
+            await asyncio.wait({round_}, timeout=max(0.0, deadline - now))
+        except asyncio.CancelledError:
+            round_.cancel()
+            raise
+        return round_.result() if round_.done() and not round_.cancelled() else None
+
+    async def close(self) -> None:
+        """Ends all questions."""
+        rounds = self._experience.rounds
+        for round_ in rounds:
+            round_.cancel()
+        await asyncio.gather(*rounds, return_exceptions=True)
+
+    def _obstacle(self, confidence: float, size: int, hops: int) -> str:
+        """Why not to ask anybody; empty where nothing stands against it."""
+        now = time.monotonic()
+        if hops >= MAX_HOPS:
+            return "hops"
+        if len(self._experience.rounds) >= self._limit:
+            return "busy"
+        if not any(self._breaker(target).would_admit(now) for target in self.plan.targets):
+            return "open"
+        return "" if self._spending.allows(confidence, size, now, time.time()) else "budget"
+
+    async def _round(self, case: Case, deadline: float) -> Help | None:
+        question = _question(case)
+        for target in self.plan.targets:
+            if not self._admitted(target, question, deadline):
+                continue
+            if self._breaker(target).state == State.HALF_OPEN and case.expected.local is not None:
+                patience = time.monotonic() + self.plan.timeout_seconds
+                self._begin(self._exchange(target, question, case.expected, patience))  # no client waits for a probe
+                continue
+            help_ = await self._exchange(target, question, case.expected, deadline)
+            if help_ is not None:
+                return help_
+        return None
+
+    def _admitted(self, target: PlanTarget, question: Question, deadline: float) -> bool:
+        """Whether to ask `target`. After a True it must be asked: see Breaker.admits."""
+        now = time.monotonic()
+        if now >= deadline:
+            self._count(target, "late")
+        elif not self._spending.affords(question.size, now, time.time()):
+            self._count(target, "budget")
+        elif not self._breaker(target).admits(now):
+            self._count(target, "open")
+        else:
+            return True
+        return False
+
+    async def _exchange(
+        self, target: PlanTarget, question: Question, expected: Expected, deadline: float
+    ) -> Help | None:
+        breaker, began = self._breaker(target), time.monotonic()
+        patience = deadline - began
+        try:
+            reply = await self._send(target, question, patience)
+            confidence = review(reply.response, question.request.id, expected)
         except NoHelpError as error:
-            self._no_help(target, error, had=deadline - now)
+            self._no_help(target, error, patience, expected)
             return None
         except Exception:
             log.exception("asking target %s failed", target.name)
             breaker.failed(time.monotonic())
-            self._count(target.name, "error")
+            self._count(target, "error")
             return None
         except BaseException:
             breaker.abandoned()
             raise
         breaker.succeeded()
-        self._count(target.name, "answered")
+        self._count(target, "answered")
+        self._metrics.help_duration.labels(target.name).observe(time.monotonic() - began)
         return Help(target.name, reply.response, confidence)
 
-    def _refusal(self, target: PlanTarget, size: int, now: float, deadline: float) -> str:
-        """Why not to ask `target` at all; empty where nothing stands against it."""
-        if not _speaks_http(target):
-            return "unsupported"
-        if now >= deadline:
-            return "late"
-        return "" if self.spending.allows(size, now, time.time()) else "budget"
-
-    async def _send(self, target: PlanTarget, question: Question, timeout: float) -> Reply:
-        self.spending.asked(time.monotonic())
-        self.spending.moved(len(question.body), time.time())
-        reply = await self.client.ask(target, question, timeout)
-        self.spending.moved(reply.size, time.time())
+    async def _send(self, target: PlanTarget, question: Question, patience: float) -> Reply:
+        self._spending.asked(question.size, time.monotonic(), time.time())
+        try:
+            reply = await self._targets.ask(target, question, patience)
+        except NoHelpError as error:
+            if error.result != "timeout":  # of which nobody knows how much it sent
+                self._spending.moved(error.spent - question.size, time.time())
+            raise
+        self._spending.moved(reply.sent - question.size + reply.received, time.time())
         return reply
 
-    def _no_help(self, target: PlanTarget, error: NoHelpError, had: float) -> None:
-        """`had`: seconds it was given; too late with what another target left over says nothing about it."""
-        breaker = self.breakers[target.url]
-        if error.result == "worse":
+    def _no_help(self, target: PlanTarget, error: NoHelpError, patience: float, expected: Expected) -> None:
+        """`patience`: seconds it was given; too late with what others left over says nothing about it. Nor does its
+        refusal of a request that was never compared with a model."""
+        breaker, usual = self._breaker(target), longest(target, self.plan.timeout_seconds)
+        if error.result == "rejected" and not expected.specs:
             breaker.succeeded()
-        elif error.result == "timeout" and had < self.plan.timeout_seconds / 2:
+        elif error.result in _UNTRIED or (error.result == "timeout" and patience < usual / 2):
             breaker.abandoned()
         else:
             breaker.failed(time.monotonic())
-        self._count(target.name, error.result)
+        self._count(target, error.result)
         level = logging.WARNING if breaker.state == State.OPEN else logging.DEBUG
-        log.log(level, "target %s did not help (%s): %s", target.name, error.result, error)
+        log.log(level, "target %s did not help (%s): %s", target.name, error.result, first_line(error))
 
-    def _count(self, target: str, result: str) -> None:
-        self.metrics.escalations.labels(target, result).inc()
+    def _begin(self, round_: Coroutine[Any, Any, Help | None]) -> asyncio.Task[Help | None]:
+        task = asyncio.ensure_future(round_)
+        self._experience.rounds.add(task)
+        task.add_done_callback(self._experience.rounds.discard)
+        return task
+
+    def _take(self, experience: Experience) -> None:
+        """Knows all that was learnt before of its targets. The plan before keeps its own: it may still be asking."""
+        known = experience.breakers
+        self._breakers = {_server(target): known.get(_server(target), Breaker()) for target in self.plan.targets}
+        experience.breakers = self._breakers
+        self._experience, self._spending = experience, experience.spending
+
+    def _breaker(self, target: PlanTarget) -> Breaker:
+        return self._breakers[_server(target)]
+
+    def _count(self, target: PlanTarget, result: str) -> None:
+        self._metrics.escalations.labels(target.name, result).inc()
 
 
-def _speaks_http(target: PlanTarget) -> bool:
-    return target.url.startswith(("http://", "https://"))
+def _server(target: PlanTarget) -> tuple[str, str]:
+    """What a breaker is about, by whatever name a plan calls it: one server, one model there."""
+    return target.url, target.model
 
 
-def _question(request: InferRequest, expected: Expected, hops: int) -> Question:
-    outputs = expected.outputs
-    question = InferRequest(model=request.model, inputs=request.inputs, id=request.id, outputs=outputs)
-    body, json_size = encode_request(question)
-    return Question(request.model, body, json_size, hops)
+def _question(case: Case) -> Question:
+    """As it leaves: under an id of its own, that an answer to another request may be told, and without parameters."""
+    asked = case.request
+    request = InferRequest(
+        model=asked.model, inputs=asked.inputs, id=secrets.token_hex(8), outputs=case.expected.outputs
+    )
+    return Question(request, case.hops)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgewise.api.edgemodel import Confidence
 from edgewise_runtime.engines.base import TensorSpec
-from edgewise_runtime.escalation.client import NoHelpError
-from edgewise_runtime.escalation.confidence import confidence_of
+from edgewise_runtime.escalation.confidence import Sureness
+from edgewise_runtime.escalation.targets import NoHelpError
 from edgewise_runtime.protocol.checks import fits
 from edgewise_runtime.protocol.messages import InferResponse, Tensor
 
@@ -21,15 +20,18 @@ class Expected:
 
     outputs: tuple[str, ...]
     specs: Sequence[TensorSpec] = ()
-    confidence: Confidence | None = None
+    sureness: Sureness | None = None
+    rows: int = 1
+    """That the local answer has, or pictures that were asked about."""
     local: float | None = None
-    """Confidence of the local answer, where there is one."""
-    rows: int | None = None
-    """Rows of the local answer's confidence output."""
+    """Confidence of the device's own answer; None: it has none, or nobody can tell."""
 
 
-def review(response: InferResponse, expected: Expected) -> float | None:
-    """The answer's own confidence, where it can be told. NoHelpError where the answer does not fit, or is no better."""
+def review(response: InferResponse, asked: str | None, expected: Expected) -> float | None:
+    """The answer's own confidence, where it can be told. NoHelpError where it is none to the question of id `asked`,
+    or does not fit."""
+    if response.id != asked:
+        raise NoHelpError("invalid", f"it answers another request: {response.id!r}, not {asked!r}")
     outputs = {tensor.name: tensor for tensor in response.outputs}
     missing = [name for name in expected.outputs if name not in outputs]
     if missing or not outputs:
@@ -37,9 +39,7 @@ def review(response: InferResponse, expected: Expected) -> float | None:
     specs = {spec.name: spec for spec in expected.specs}
     for tensor in outputs.values():
         _sound(tensor, specs.get(tensor.name))
-    if expected.confidence is None:
-        return None
-    return _better(outputs[expected.confidence.output], expected.confidence, expected)
+    return None if expected.sureness is None else _confidence(outputs, expected.sureness, expected.rows)
 
 
 def _sound(tensor: Tensor, spec: TensorSpec | None) -> None:
@@ -52,10 +52,11 @@ def _sound(tensor: Tensor, spec: TensorSpec | None) -> None:
         raise NoHelpError("invalid", f"its {tensor.name} is not finite")
 
 
-def _better(tensor: Tensor, confidence: Confidence, expected: Expected) -> float:
-    if expected.rows is not None and tensor.data.ndim and len(tensor.data) != expected.rows:
-        raise NoHelpError("invalid", f"its {tensor.name} has {len(tensor.data)} rows, {expected.rows} were asked about")
-    found = confidence_of(tensor.data, confidence)
-    if expected.local is not None and found < expected.local:
-        raise NoHelpError("worse", f"it is less sure ({found:.3f}) than this device ({expected.local:.3f})")
-    return found
+def _confidence(outputs: dict[str, Tensor], sureness: Sureness, rows: int) -> float:
+    """For the client to see. It decides nothing: how sure two models are can be compared only where both were
+    calibrated, and a bigger one that is more modest is right more often all the same."""
+    name = sureness.spec.name
+    shape = outputs[name].shape
+    if shape and not sureness.found_in and shape[0] != rows:
+        raise NoHelpError("invalid", f"its {name} has {shape[0]} rows, {rows} were asked about")
+    return sureness.of({name: tensor.data for name, tensor in outputs.items()}, rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from edgewise_runtime.errors import (
     UnavailableError,
     UnsupportedEncodingError,
     shown,
+    told,
 )
 from edgewise_runtime.grpc.frames import CANCEL
 from edgewise_runtime.grpc.heads import GOOD_END, NO_GRPC, START, Head
@@ -26,8 +26,6 @@ from edgewise_runtime.ports.content import Intake, unpacked
 if TYPE_CHECKING:
     from edgewise_runtime.grpc.connection import Connection
 
-log = logging.getLogger(__name__)
-
 NEVER = float("inf")
 _TURN = 16  # messages of a stream that are answered before others have their turn
 
@@ -36,8 +34,8 @@ class Call:
     """Used from the event loop only."""
 
     __slots__ = (
-        "_answered", "_connection", "_due", "_method", "_task", "_timer", "_until",
-        "arrived", "deadline", "ended", "head", "held", "inbox", "out", "stream", "window",
+        "_asked", "_connection", "_due", "_method", "_task", "_timer", "_until",
+        "arrived", "deadline", "ended", "head", "held", "inbox", "out", "started", "stream", "window",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, stream: int, head: Head, method: Method) -> None:
@@ -45,7 +43,7 @@ class Call:
         self._connection = connection
         self._method = method
         self._due = 0  # bytes that are free when the present message is answered
-        self._answered = False  # an answer, or a part of it, has been sent
+        self._asked = False  # the method has the present message
         self._task: asyncio.Task[None] | None = None
         seconds = head.seconds
         self._until = NEVER if seconds is None else connection.loop.time() + seconds
@@ -62,6 +60,8 @@ class Call:
         """Bytes it has sent."""
         self.ended = False
         """The client has sent all it will."""
+        self.started = False
+        """An answer, or a part of it, has been sent."""
         self.deadline = NEVER
         """When it has to have come further."""
         if not method.streaming:
@@ -101,13 +101,8 @@ class Call:
 
     def admit(self) -> None:
         """The first message was admitted with the call."""
-        if self._answered:
+        if self.started:
             self._connection.admit(self.head)
-
-    @property
-    def started(self) -> bool:
-        """Whether a part of its answers has been sent."""
-        return self._answered
 
     def opened(self, more: int) -> None:
         """The client's windows are wider, its own by `more`."""
@@ -129,7 +124,7 @@ class Call:
     def leave(self) -> None:
         """The server wants to go: no further messages of a stream."""
         if self._method.streaming and self.idle:
-            self.fail(UnavailableError("this device stops serving; ask again"))
+            self._connection.refuse(self, UnavailableError("this device stops serving; ask again"))
 
     def cancel(self) -> asyncio.Task[None] | None:
         """Nobody waits for an answer any more. What is still at work on it, perhaps in a thread."""
@@ -141,7 +136,9 @@ class Call:
         return None
 
     def fail(self, error: ServingError) -> None:
-        """Ends it without an answer, or after a part of them."""
+        """Ends it without an answer to a message, or after a part of one. The method hears of messages it never saw."""
+        if not self._asked:
+            self._method.refused(error)
         self._connection.refuse(self, error)
 
     # Answers.
@@ -153,17 +150,13 @@ class Call:
                 break
             try:
                 self._answer()
-            except ServingError as error:
-                self.fail(error)
-                return
-            except Exception:
-                log.exception("%s failed", self.head.path)
-                self.fail(ServingError("an error of this server; its log has the details"))
+            except Exception as error:  # noqa: BLE001  the client is told
+                self.fail(told(error, self.head.path))
                 return
         if self._ready:
             self._connection.loop.call_soon(self._advance)
         elif self.ended and self.idle and self._method.streaming:
-            self._connection.finish(self, GOOD_END if self._answered else START + GOOD_END)
+            self._connection.finish(self, GOOD_END if self.started else START + GOOD_END)
         elif self.ended and self._task is None and self.inbox.first is None and self.inbox.more:
             self.fail(BadRequestError("the call ends within a message"))
 
@@ -178,7 +171,7 @@ class Call:
         self.deadline, packed = NEVER, inbox.packed
         message = inbox.take()
         self._due = len(message) + PREFIX
-        outcome = partial(self._unpacked, message) if packed else self._method.respond(message, self)
+        outcome = partial(self._unpacked, message) if packed else self._ask(message)
         if callable(outcome):
             self._task = connection.loop.create_task(self._await(outcome))
         else:
@@ -187,11 +180,8 @@ class Call:
     async def _await(self, later: Later) -> None:
         try:
             answer = await later()
-        except ServingError as error:
-            self.fail(error)
-        except Exception:
-            log.exception("%s failed", self.head.path)
-            self.fail(ServingError("an error of this server; its log has the details"))
+        except Exception as error:  # noqa: BLE001  the client is told
+            self.fail(told(error, self.head.path))
         else:
             self._task = None
             if self._connection.calls.get(self.stream) is self:
@@ -204,8 +194,12 @@ class Call:
         content = await connection.loop.run_in_executor(connection.service.unpacker, unpacked, message, intake)
         connection.take(self, len(content))
         self._due += len(content)
-        outcome = self._method.respond(content, self)
+        outcome = self._ask(content)
         return await outcome() if callable(outcome) else outcome
+
+    def _ask(self, message: memoryview) -> Answer | Later:
+        self._asked = True
+        return self._method.respond(message, self)
 
     def _encoding(self) -> str:
         if self.head.encoding in ("gzip", "deflate"):
@@ -214,8 +208,8 @@ class Call:
         raise UnsupportedEncodingError(f"grpc-encoding {encoding} is not understood; use gzip or deflate")
 
     def _send(self, answer: Answer) -> None:
-        connection, first = self._connection, not self._answered
-        self._answered = True
+        connection, first = self._connection, not self.started
+        self.started = True
         if not self._method.streaming:
             done = connection.outbox.answer(self.stream, self.out, START, answer, GOOD_END)
         else:
@@ -234,6 +228,7 @@ class Call:
         if not self._method.streaming:
             self._connection.answered(self)
             return
+        self._asked = False
         self._connection.give_back(self, self._due)
         if self._connection.leaving:
             self.leave()
@@ -243,7 +238,11 @@ class Call:
 
     def _late(self) -> None:
         self._timer = None
-        self.fail(DeadlineError("the client's deadline has passed"))
+        error = DeadlineError("the client's deadline has passed")
+        if self._method.streaming and self.idle:
+            self._connection.refuse(self, error)
+        else:
+            self.fail(error)
 
 
 class Stranger(Call):

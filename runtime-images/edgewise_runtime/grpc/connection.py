@@ -10,7 +10,6 @@ from edgewise_runtime.access.peer import Peer
 from edgewise_runtime.errors import NotServedError, ServingError, shown
 from edgewise_runtime.grpc import frames as h2
 from edgewise_runtime.grpc.call import Call, Stranger
-from edgewise_runtime.grpc.codes import code_of
 from edgewise_runtime.grpc.frames import BrokenRulesError, frame
 from edgewise_runtime.grpc.heads import MAX_BLOCK, Head, MalformedError, bad_end
 from edgewise_runtime.grpc.service import Service
@@ -69,7 +68,7 @@ class Connection(Session):
         try:
             call.received()
         except ServingError as error:
-            self.refuse(call, error)
+            call.fail(error)
         if flags & h2.END_STREAM and call.stream in self.calls:
             self._end(call)
 
@@ -86,7 +85,7 @@ class Connection(Session):
             else:
                 call.inbox.feed(chunk)
         except ServingError as error:
-            self.refuse(call, error)
+            call.fail(error)
 
     def _headers(self, flags: int, stream: int, payload: bytes) -> None:
         if stream % 2 == 0:
@@ -155,13 +154,13 @@ class Connection(Session):
         try:
             call.end()
         except ServingError as error:
-            self.refuse(call, error)
+            call.fail(error)
 
     def _begin(self, stream: int, head: Head) -> None:
         try:
             call = self._called(stream, head)
         except ServingError as error:
-            self._end_stream(stream, bad_end(code_of(error), error, started=False), self._block_ends)
+            self._end_stream(stream, bad_end(error, started=False), self._block_ends)
             return
         self.calls[stream] = call
         if self._block_ends:
@@ -170,8 +169,13 @@ class Connection(Session):
     def _called(self, stream: int, head: Head) -> Call:
         if not head.content_type.startswith("application/grpc"):
             return Stranger(self, stream, head)
-        self.admit(head)
         method = (self.service.methods or {}).get(head.path)
+        try:
+            self.admit(head)
+        except ServingError as error:
+            if method is not None:
+                method.refused(error)
+            raise
         if method is None:
             raise NotServedError(f"there is no method {shown(head.path)} here")
         return Call(self, stream, head, method)
@@ -218,12 +222,13 @@ class Connection(Session):
 
     def hold(self, call: Call, size: int) -> None:
         """An answer that waits is there already: those who come later are refused for it."""
-        self.service.memory.held += size
+        self.service.memory.hold(size)
         call.held += size
 
     def give_back(self, call: Call, size: int) -> None:
         """The message of a stream is answered: its memory is free, and the client may send more."""
-        self.hold(call, -size)
+        self.service.memory.give_back(size)
+        call.held -= size
         used = self.granted - call.window
         if used > self.granted // 2:
             call.window = self.granted
@@ -239,7 +244,7 @@ class Connection(Session):
         if call.out.parts:
             self.cut(call, h2.CANCEL)
             return
-        self._end_stream(call.stream, bad_end(code_of(error), error, call.started), call.ended)
+        self._end_stream(call.stream, bad_end(error, call.started), call.ended)
         self.forget(call)
 
     def finish(self, call: Call, end: bytes) -> None:

@@ -1,7 +1,7 @@
 """The heads of calls: HPACK blocks in, with what they say about a call; blocks out. Used by connection.py.
 
-Clients are told to keep no table of headers, so a block means the same each time: what it says is worked out once, and
-remembered by its bytes, for all connections. (Until a client has heard of that it may use a table; the decoder knows.)
+Clients are told to keep no table of headers. Once one has said that it keeps none, a block means the same each time:
+what it says is worked out once, and remembered by its bytes, for all connections.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from hpack import Decoder, HPACKError
 
 from edgewise_runtime.errors import BadRequestError, ServingError
 from edgewise_runtime.escalation.hops import HOPS_HEADER
+from edgewise_runtime.grpc.codes import code_of
 from edgewise_runtime.grpc.frames import COMPRESSION_ERROR, BrokenRulesError
 
 MAX_BLOCK = 16 * 1024
 """Bytes of a call's head, and of what it unpacks to; a bearer token and tracing headers take 2 KiB."""
-_KNOWN = 256
-_KNOWN_SIZE = 1024
+_MOST = 256
+_LONGEST = 1024  # bytes of a block worth remembering
+_MESSAGE = 500  # characters of an error; clients take 8 KiB of headers, and a character may become 12 bytes
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 _TIMEOUT = re.compile("([0-9]{1,8})([HMSmun])")
 _PSEUDO = {":method", ":scheme", ":path", ":authority"}
@@ -56,29 +58,28 @@ class Head:
         return int(match[1]) * _UNITS[match[2]]
 
 
+_known: dict[bytes, Head] = {}
+
+
 class Heads:
     """Reads the blocks of one connection, in their order."""
 
-    _known: dict[bytes, Head] = {}  # noqa: RUF012  of all connections
-
     def __init__(self) -> None:
         self._decoder = Decoder(max_header_list_size=MAX_BLOCK)
+        self._stateless = False  # the client's table has no room: a block means the same each time, and changes nothing
         self.tables = True
         """Whether the client may keep a table; no more, once it has heard of it."""
 
     def read(self, block: bytes) -> Head:
         """BrokenRulesError where the connection cannot go on; MalformedError where the call cannot."""
-        table = self._decoder.header_table.dynamic_entries
-        known = self._known.get(block) if not table else None
+        known = _known.get(block) if self._stateless else None
         if known is not None:
             return known
-        stateless = not table
-        fields = self._fields(block)
-        head = _head(fields)
-        if stateless and not table and len(block) <= _KNOWN_SIZE:
-            if len(self._known) >= _KNOWN:
-                self._known.clear()
-            self._known[block] = head
+        head = _head(self._fields(block))
+        if self._stateless and len(block) <= _LONGEST:
+            if len(_known) >= _MOST:
+                _known.clear()
+            _known[block] = head
         return head
 
     def trailers(self, block: bytes) -> bool:
@@ -89,9 +90,11 @@ class Heads:
         if not self.tables and block and 0x20 < block[0] < 0x40:
             raise BrokenRulesError(COMPRESSION_ERROR, "a table of headers, of which there is to be none")
         try:
-            return [(str(name), str(value)) for name, value in self._decoder.decode(block)]
+            fields = [(str(name), str(value)) for name, value in self._decoder.decode(block)]
         except (HPACKError, IndexError, ValueError) as error:
             raise BrokenRulesError(COMPRESSION_ERROR, f"headers cannot be read: {error}") from None
+        self._stateless = not self._decoder.header_table_size
+        return fields
 
 
 def _head(fields: Iterable[tuple[str, str]]) -> Head:
@@ -154,13 +157,10 @@ NO_GRPC = b"\x08\x03415"
 """What speaks HTTP/2, but not gRPC: 415."""
 
 
-def bad_end(code: int, error: ServingError, started: bool) -> bytes:
+def bad_end(error: ServingError, started: bool) -> bytes:
     """Instead of an answer, or after a part of it."""
-    message = quote(str(error)[:_LONGEST], safe=" !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~")
-    fields = [_literal("grpc-status", str(code)), _literal("grpc-message", message)]
+    message = quote(str(error)[:_MESSAGE], safe=" !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~")
+    fields = [_literal("grpc-status", str(code_of(error))), _literal("grpc-message", message)]
     if error.retry_after is not None:
         fields.append(_literal("grpc-retry-pushback-ms", str(error.retry_after * 1000)))
     return (b"" if started else START) + b"".join(fields)
-
-
-_LONGEST = 500  # characters; clients take 8 KiB of headers, and a character may become 12 bytes

@@ -8,36 +8,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgewise_runtime.protocol.layouts import Layout, Span
 from edgewise_runtime.protocol.messages import InferRequest
 
-_KNOWN = 64
+_MOST = 64
 _LONGEST = 1024  # bytes beside the tensors: all that is remembered stays below 64 KiB
 
-Span = tuple[int, int]
-"""Where something begins and ends."""
 
-
-@dataclass(frozen=True)
-class Layout:
+@dataclass(slots=True)
+class _Known:
     """A request that came before."""
 
-    request: InferRequest
-    """Its tensors count for their names, datatypes and shapes only."""
-    spans: tuple[Span, ...]
-    """Of its tensors."""
+    layout: Layout
     gaps: tuple[tuple[int, int, bytes], ...]
-    """All the rest: begin, end, content."""
+    """All but its tensors: begin, end, content."""
 
 
-_known: dict[int, Layout] = {}
+_known: dict[int, _Known] = {}
 
 
-def known(message: memoryview) -> Layout | None:
-    """The layout of a message that differs from another one in the content of its tensors only."""
-    layout = _known.get(len(message))
-    if layout is None or any(message[start:end] != content for start, end, content in layout.gaps):
+def read(message: memoryview) -> InferRequest | None:
+    """The request of a message that differs from one before in the content of its tensors only. BadRequestError of
+    these."""
+    known = _known.get(len(message))
+    if known is None or any(message[start:end] != content for start, end, content in known.gaps):
         return None
-    return layout
+    before = known.layout.request
+    return known.layout.fill(message, before.model, before.version)
 
 
 def learn(message: memoryview, spans: Sequence[Span], request: InferRequest) -> None:
@@ -46,12 +43,12 @@ def learn(message: memoryview, spans: Sequence[Span], request: InferRequest) -> 
     gaps = tuple((start, end, bytes(message[start:end])) for start, end in zip(edges[::2], edges[1::2], strict=True))
     if sum(len(content) for _, _, content in gaps) > _LONGEST:
         return
-    if len(_known) >= _KNOWN:
+    if len(_known) >= _MOST:
         _known.clear()
-    _known[len(message)] = Layout(request, tuple(spans), gaps)
+    _known[len(message)] = _Known(Layout.of(request, spans), gaps)
 
 
 def tensor_at(size: int) -> int:
     """Where the first tensor of a message of `size` bytes is likely to begin."""
-    layout = _known.get(size)
-    return layout.spans[0][0] if layout is not None else 0
+    known = _known.get(size)
+    return known.layout.slots[0].start if known is not None else 0

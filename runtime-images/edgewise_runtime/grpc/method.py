@@ -6,8 +6,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from edgewise_runtime.errors import ServingError
 from edgewise_runtime.grpc.heads import Head
-from edgewise_runtime.grpc.outbox import Part
+from edgewise_runtime.ports.sending import Part
 
 Answer = Sequence[Part]
 """A message, in parts."""
@@ -41,6 +42,9 @@ class Method(Protocol):
     def respond(self, message: memoryview, caller: Caller) -> Answer | Later:
         """At once where that is quick. ServingError ends the call."""
 
+    def refused(self, error: ServingError) -> None:
+        """Told of each message that is refused before `respond` is called with it."""
+
 
 @dataclass(frozen=True)
 class Nothing:
@@ -51,3 +55,6 @@ class Nothing:
 
     def respond(self, _message: memoryview, _caller: Caller) -> Answer:
         return ()
+
+    def refused(self, error: ServingError) -> None:
+        """Nobody counts them."""

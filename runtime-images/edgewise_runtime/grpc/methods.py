@@ -5,7 +5,6 @@ Imported by the first call (see service.py): protobuf and the protocol's message
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,24 +14,26 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.message import DecodeError, Message
 from tritonclient.grpc import service_pb2 as pb
 
-from edgewise_runtime.dataplane import DataPlane
-from edgewise_runtime.errors import BadRequestError, NotServedError, ServingError
+from edgewise_runtime.dataplane import DataPlane, Pending
+from edgewise_runtime.errors import BadRequestError, NotServedError, ServingError, told
 from edgewise_runtime.escalation.hops import HOPS_HEADER
 from edgewise_runtime.grpc.heads import Head
 from edgewise_runtime.grpc.method import Answer, Caller, Later, Method
 from edgewise_runtime.grpc.requests import decode_request
 from edgewise_runtime.grpc.responses import encode_response
 from edgewise_runtime.grpc.wire import as_varint, join_response
-from edgewise_runtime.protocol.messages import InferRequest
+from edgewise_runtime.protocol import rules
+from edgewise_runtime.protocol.messages import InferResponse
 from edgewise_runtime.settings import Settings
 
-log = logging.getLogger(__name__)
-
 _SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
-_OURS = ServingError("an error of this server; its log has the details")
 _SMALL = 64 * 1024  # bytes: all messages but ModelInferRequest are a name and a version
 
 Respond = Callable[[memoryview, Caller], Answer | Later]
+
+
+def _uncounted(_error: ServingError) -> None:
+    """Only requests to infer are counted."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class _Method:
     respond: Respond
     limit: int = _SMALL
     streaming: bool = False
+    refused: Callable[[ServingError], None] = _uncounted
 
 
 def methods_of(plane: DataPlane, settings: Settings) -> dict[str, Method]:
@@ -54,10 +56,10 @@ def methods_of(plane: DataPlane, settings: Settings) -> dict[str, Method]:
         "ModelStatistics": lambda m: plane.statistics(m.name, m.version),
         "RepositoryIndex": lambda _: {"models": plane.repository_index()},
     }
-    inference = _Inference(plane, settings.max_json)
+    inference, large, counted = _Inference(plane, settings.max_json), settings.max_body, plane.count_refused
     methods = {name: _Method(_document(name, ask)) for name, ask in asked.items()}
-    methods["ModelInfer"] = _Method(inference.respond, settings.max_body)
-    methods["ModelStreamInfer"] = _Method(inference.respond_in_stream, settings.max_body, streaming=True)
+    methods["ModelInfer"] = _Method(inference.respond, large, refused=counted)
+    methods["ModelStreamInfer"] = _Method(inference.respond_in_stream, large, streaming=True, refused=counted)
     for method in _SERVICE.methods:
         methods.setdefault(method.name, _Method(_not_served(method.name)))
     return {f"/{_SERVICE.full_name}/{name}": method for name, method in methods.items()}
@@ -70,40 +72,32 @@ class _Inference:
 
     def respond(self, message: memoryview, caller: Caller) -> Answer | Later:
         """At once where the model is quick."""
-        request = self._decode(message, caller.seconds)
-        response = self.plane.infer_now(request)
-        return partial(self._wait, request, caller.head) if response is None else encode_response(response)
+        try:
+            caller.admit()
+            request, hops = decode_request(message, self.max_head, caller.seconds), _hops(caller.head)
+        except ServingError as error:
+            self.plane.count_refused(error)
+            raise
+        outcome = self.plane.infer_now(request, hops)
+        return encode_response(outcome) if isinstance(outcome, InferResponse) else partial(_wait, outcome)
 
     def respond_in_stream(self, message: memoryview, caller: Caller) -> Answer | Later:
         """A request that cannot be served does not end the stream: its answer says why."""
         try:
-            caller.admit()
             outcome = self.respond(message, caller)
-        except ServingError as error:
+        except Exception as error:  # noqa: BLE001  it is the answer
             return _told(error)
-        except Exception:
-            log.exception("a request of a stream failed")
-            return _told(_OURS)
         return partial(self._wait_in_stream, outcome) if callable(outcome) else _wrapped(outcome)
-
-    def _decode(self, message: memoryview, patience: float | None) -> InferRequest:
-        try:
-            return decode_request(message, self.max_head, patience)
-        except ServingError as error:
-            self.plane.count_refused(error)
-            raise
-
-    async def _wait(self, request: InferRequest, head: Head) -> Answer:
-        return encode_response(await self.plane.infer(request, _hops(head)))
 
     async def _wait_in_stream(self, later: Later) -> Answer:
         try:
             return _wrapped(await later())
-        except ServingError as error:
+        except Exception as error:  # noqa: BLE001  it is the answer
             return _told(error)
-        except Exception:
-            log.exception("a request of a stream failed")
-            return _told(_OURS)
+
+
+async def _wait(pending: Pending) -> Answer:
+    return encode_response(await pending())
 
 
 def _wrapped(answer: Answer) -> Answer:
@@ -111,8 +105,9 @@ def _wrapped(answer: Answer) -> Answer:
     return [b"\x12", as_varint(sum(map(len, answer))), *answer]
 
 
-def _told(error: ServingError) -> Answer:
-    return [pb.ModelStreamInferResponse(error_message=str(error)).SerializeToString()]
+def _told(error: Exception) -> Answer:
+    message = str(told(error, "a request of a stream"))
+    return [pb.ModelStreamInferResponse(error_message=message).SerializeToString()]
 
 
 def _document(name: str, ask: Callable[[Any], Any]) -> Respond:
@@ -150,8 +145,4 @@ def _not_served(name: str) -> Respond:
 
 
 def _hops(head: Head) -> int:
-    if not head.hops:
-        return 0
-    if not (head.hops.isascii() and head.hops.isdigit() and len(head.hops) < 16):
-        raise BadRequestError(f"{HOPS_HEADER} must be one number from 0 up")
-    return int(head.hops)
+    return rules.header_number(head.hops, HOPS_HEADER) if head.hops else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from edgewise_runtime.grpc.frames import (
     DATA,
@@ -19,12 +19,7 @@ from edgewise_runtime.grpc.frames import (
     frame,
     frame_head,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-Part = bytes | memoryview
-_JOINED = 64 * 1024  # bytes up to which one copy is cheaper than a second call of the kernel
+from edgewise_runtime.ports.sending import Part, send
 
 
 class Out:
@@ -64,7 +59,8 @@ class Outbox:
             return self.pump(stream, out)
         self.window -= size
         out.window -= size
-        self._write([first, frame_head(size, DATA, 0, stream), _prefix(size), *parts, last], size)
+        self.sent += size
+        send(self.transport, [first, frame_head(size, DATA, 0, stream), _prefix(size), *parts, last], size)
         return True
 
     def message(self, stream: int, out: Out, head: bytes, parts: Sequence[Part]) -> bool:
@@ -92,7 +88,8 @@ class Outbox:
             pieces.append(out.end)
             out.end = None
         if pieces:
-            self._write(pieces, sent)
+            self.sent += sent
+            send(self.transport, pieces, sent)
         return done
 
     def widen(self, more: int) -> None:
@@ -100,21 +97,6 @@ class Outbox:
         self.window += more
         if self.window > MAX_WINDOW:
             raise BrokenRulesError(FLOW_CONTROL_ERROR, "the window is too large")
-
-    def _write(self, pieces: list[Part], size: int) -> None:
-        self.sent += size
-        if size <= _JOINED:
-            self.transport.write(b"".join(pieces))
-            return
-        small: list[Part] = []
-        for piece in pieces:
-            if len(piece) <= _JOINED:
-                small.append(piece)
-                continue
-            self.transport.write(b"".join(small))
-            self.transport.write(piece)
-            small = []
-        self.transport.write(b"".join(small))
 
 
 def _take(parts: deque[Part], room: int) -> tuple[int, list[Part]]:

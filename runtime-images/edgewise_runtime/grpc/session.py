@@ -6,9 +6,9 @@ What would make work for nothing (pings, settings, resets) has a rate: a client 
 from __future__ import annotations
 
 import asyncio
-import logging
 import struct
 
+from edgewise_runtime.errors import told
 from edgewise_runtime.grpc import frames as h2
 from edgewise_runtime.grpc.call import NEVER, Call
 from edgewise_runtime.grpc.frames import BrokenRulesError, frame
@@ -17,8 +17,7 @@ from edgewise_runtime.grpc.outbox import Outbox
 from edgewise_runtime.grpc.past import Past
 from edgewise_runtime.grpc.reader import Reader
 from edgewise_runtime.grpc.service import Service
-
-log = logging.getLogger(__name__)
+from edgewise_runtime.ports.sending import end
 
 CALLS = 100
 """At the same time on one connection; a client opens another one for more."""
@@ -72,19 +71,19 @@ class Session(Reader):
         if self._loading is not None:
             self._loading.cancel()
         self.forget_all()
-        self.service.memory.held -= self._unread
+        self.service.memory.give_back(self._unread)
         self.service.farewell(self)
 
     def pause_writing(self) -> None:
         """The client reads slowly: until it has read, its next frames wait, and what is there for it counts as held."""
         self._blocked = self.loop.time() + self.limits.patience
         self._unread = self.outbox.transport.get_write_buffer_size()
-        self.service.memory.held += self._unread
+        self.service.memory.hold(self._unread)
         self._listen()
 
     def resume_writing(self) -> None:
         self._blocked = NEVER
-        self.service.memory.held -= self._unread
+        self.service.memory.give_back(self._unread)
         self._unread = 0
         self._listen()
 
@@ -177,8 +176,7 @@ class Session(Reader):
         self.closing = True
         self.forget_all()
         self._blocked = self.loop.time() + self.limits.linger
-        if self.outbox.transport.can_write_eof():
-            self.outbox.transport.write_eof()
+        end(self.outbox.transport)
 
     def forget_all(self) -> None:
         """Ends all calls without a word."""
@@ -189,11 +187,11 @@ class Session(Reader):
         """It is over."""
         if self.calls.pop(call.stream, None) is None:
             return
-        at_work, memory, held = call.cancel(), self.service.memory, call.held
+        at_work, give_back, held = call.cancel(), self.service.memory.give_back, call.held
         if at_work is None:
-            memory.held -= held
+            give_back(held)
         else:
-            at_work.add_done_callback(lambda _: memory.take(-held))
+            at_work.add_done_callback(lambda _: give_back(held))
         if not self.calls and not self.closing:
             if self.leaving:
                 self.close()
@@ -245,9 +243,8 @@ class Session(Reader):
     async def _load(self) -> None:
         try:
             await self.service.load()
-        except Exception:
-            log.exception("the methods of gRPC cannot be loaded")
-            self.broken(BrokenRulesError(h2.INTERNAL_ERROR, "an error of this server; its log has the details"))
+        except Exception as error:  # noqa: BLE001  the client is told
+            self.broken(BrokenRulesError(h2.INTERNAL_ERROR, str(told(error, "loading the methods of gRPC"))))
             return
         self.held = False
         self._listen()

@@ -28,10 +28,10 @@ def split_request(body: memoryview) -> tuple[bytes, list[tuple[int, int]]]:
         if fields > MAX_FIELDS:
             raise BadRequestError(f"the message has more than {MAX_FIELDS} fields")
         start = at
-        tag, at = _varint(body, at)
-        size, at = _payload(body, tag & 7, at)
+        tag, at = read_varint(body, at)
+        size, at = read_payload(body, tag & 7, at)
         if at + size > len(body):
-            raise _broken()
+            raise _invalid()
         if tag == _RAW_INPUT << 3 | _BYTES:
             head.append(body[kept:start])
             raw.append((at, at + size))
@@ -49,20 +49,20 @@ def join_response(head: bytes, raw: Iterable[memoryview | bytes]) -> list[memory
     return parts
 
 
-def _payload(body: memoryview, kind: int, at: int) -> tuple[int, int]:
-    """(size of a field's content, where it begins)."""
+def read_payload(body: memoryview, kind: int, at: int) -> tuple[int, int]:
+    """(size of a field's content, where it begins); it may reach past the end. BadRequestError."""
     if kind == _BYTES:
-        return _varint(body, at)
+        return read_varint(body, at)
     if kind == _VARINT:
-        _, end = _varint(body, at)
+        _, end = read_varint(body, at)
         return end - at, at
     if kind in (_FIXED32, _FIXED64):
         return 4 if kind == _FIXED32 else 8, at
-    raise _broken()
+    raise _invalid()
 
 
-def _varint(body: memoryview, at: int) -> tuple[int, int]:
-    """(number, where it ends): seven bits a byte, the lowest first."""
+def read_varint(body: memoryview, at: int) -> tuple[int, int]:
+    """(number, where it ends): seven bits a byte, the lowest first. BadRequestError where it does not end."""
     if at < len(body) and body[at] < 0x80:
         return body[at], at + 1
     number = 0
@@ -70,7 +70,7 @@ def _varint(body: memoryview, at: int) -> tuple[int, int]:
         number |= (byte & 0x7F) << 7 * position
         if byte < 0x80:
             return number, at + position + 1
-    raise _broken()
+    raise _invalid()
 
 
 def as_varint(number: int) -> bytes:
@@ -83,5 +83,5 @@ def as_varint(number: int) -> bytes:
     return bytes(out)
 
 
-def _broken() -> BadRequestError:
-    return BadRequestError("the message is no ModelInferRequest")
+def _invalid() -> BadRequestError:
+    return BadRequestError("the message is no valid protobuf")

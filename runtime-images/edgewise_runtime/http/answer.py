@@ -11,19 +11,18 @@ from typing import Any
 import orjson
 
 from edgewise_runtime.errors import MethodError, ServingError, UnauthorizedError
+from edgewise_runtime.ports.sending import Part, send
 
 # No Date: a device's clock may be wrong, and RFC 9110 (6.6.1) wants none then.
 _STATUS = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\nServer: edgewise\r\n".encode() for status in HTTPStatus
 }
+_HEAD = b"%b%bContent-Length: %d\r\n\r\n"
+_LAST_HEAD = b"%b%bContent-Length: %d\r\nConnection: close\r\n\r\n"
 JSON = b"Content-Type: application/json\r\n"
 OCTETS = b"Content-Type: application/octet-stream\r\n"
 TEXT = b"Content-Type: text/plain; charset=utf-8\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-_JOINED = 64 * 1024  # bytes up to which one copy is cheaper than a second call of the kernel
-
-Part = bytes | memoryview
 
 
 @dataclass(slots=True)
@@ -36,11 +35,6 @@ class Answer:
     parts: Sequence[Part]
     size: int
     """Bytes of all parts."""
-
-    def first_lines(self, closing: bool) -> bytes:
-        """The head, with its empty line; `closing`: the client is to take another connection next time."""
-        connection = b"Connection: close\r\n" if closing else b""
-        return b"%b%bContent-Length: %d\r\n%b\r\n" % (_STATUS[self.status], self.fields, self.size, connection)
 
 
 def json_answer(content: Any, status: int = 200, fields: bytes = JSON) -> Answer:
@@ -65,18 +59,12 @@ def error_answer(error: ServingError) -> Answer:
     return json_answer({"error": text}, error.status, fields)
 
 
-def failure() -> Answer:
-    return json_answer({"error": "an error of this server; its log has the details"}, 500)
-
-
 def write(transport: asyncio.WriteTransport, answer: Answer, last: bool, with_body: bool = True) -> None:
-    """`last`: the connection ends with it; `with_body` is False for HEAD."""
-    lines = answer.first_lines(last)
-    if not with_body:
-        transport.write(lines)
-    elif answer.size <= _JOINED:
-        transport.write(b"".join((lines, *answer.parts)))
+    """`last`: the connection ends with it, and the client is to take another one next time; `with_body` is False for
+    HEAD."""
+    head = _LAST_HEAD if last else _HEAD
+    lines = head % (_STATUS[answer.status], answer.fields, answer.size)
+    if with_body:
+        send(transport, (lines, *answer.parts), answer.size)
     else:
         transport.write(lines)
-        for part in answer.parts:
-            transport.write(part)

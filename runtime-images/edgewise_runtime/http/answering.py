@@ -6,17 +6,15 @@ Base of connection.py's Connection, which receives.
 from __future__ import annotations
 
 import asyncio
-import logging
 from functools import partial
 
-from edgewise_runtime.errors import ServingError
-from edgewise_runtime.http.answer import Answer, error_answer, failure, write
+from edgewise_runtime.errors import ServingError, told
+from edgewise_runtime.http.answer import Answer, error_answer, write
 from edgewise_runtime.http.application import Call, Later
 from edgewise_runtime.http.head import Head
 from edgewise_runtime.http.service import Service
 from edgewise_runtime.ports.content import unpacked
-
-log = logging.getLogger(__name__)
+from edgewise_runtime.ports.sending import end
 
 _NEVER = float("inf")
 
@@ -45,8 +43,10 @@ class Answering:
     def connection_lost(self, _error: Exception | None) -> None:
         """A client that goes away leaves no work behind."""
         self._lost = self._closing = True
-        self._release()
-        if self._task is not None:
+        if self._task is None:
+            self._release()
+        else:
+            self._task.add_done_callback(lambda _: self._release())  # till then a thread may read what was sent
             self._task.cancel()
 
     def pause_writing(self) -> None:
@@ -59,10 +59,6 @@ class Answering:
         if not self._closing:
             self._wait(self._service.limits.keep_alive)
             self._go_on()
-
-    def abort(self) -> None:
-        self._closing = True
-        self._transport.abort()
 
     @property
     def _owing(self) -> bool:
@@ -79,11 +75,8 @@ class Answering:
             return
         try:
             outcome = self._call.respond(body)
-        except ServingError as error:
-            outcome = error_answer(error)
-        except Exception:
-            log.exception("%s %s failed", self._head.method, self._head.target)
-            outcome = failure()
+        except Exception as error:  # noqa: BLE001  it is the answer
+            outcome = self._told(error)
         if type(outcome) is Answer:
             self._send(outcome)
         else:
@@ -96,11 +89,8 @@ class Answering:
     async def _await(self, later: Later) -> None:
         try:
             answer = await later()
-        except ServingError as error:
-            answer = error_answer(error)
-        except Exception:
-            log.exception("%s %s failed", self._head.method, self._head.target)
-            answer = failure()
+        except Exception as error:  # noqa: BLE001  it is the answer
+            answer = self._told(error)
         self._task = None
         if not self._lost:
             self._send(answer)
@@ -118,13 +108,16 @@ class Answering:
         outcome = self._call.respond(content)
         return outcome if isinstance(outcome, Answer) else await outcome()
 
+    def _told(self, error: Exception) -> Answer:
+        return error_answer(told(error, f"{self._head.method} {self._head.target}"))
+
     def _send(self, answer: Answer) -> None:
         head, service = self._head, self._service
         last = self._last or not head.keep_alive or service.closing or service.application.draining
         write(self._transport, answer, last, with_body=head.method != "HEAD")
         self._release()
         if not self._writable:
-            service.memory.held += answer.size  # it is there already: those who come later are refused
+            service.memory.hold(answer.size)
             self._held = answer.size
             self._wait(service.limits.patience)
         else:
@@ -137,8 +130,7 @@ class Answering:
         self._closing = True
         self._release()
         write(self._transport, error_answer(error), last=True)
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
+        end(self._transport)
         self._wait(self._service.limits.linger)
 
     def _close(self) -> None:
@@ -157,5 +149,6 @@ class Answering:
         self._held += size
 
     def _release(self) -> None:
-        self._service.memory.held -= self._held
-        self._held = 0
+        if self._held:
+            self._service.memory.give_back(self._held)
+            self._held = 0

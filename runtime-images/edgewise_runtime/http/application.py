@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from edgewise_runtime.access.peer import Peer
-from edgewise_runtime.errors import ServingError
+from edgewise_runtime.errors import MethodError, ServingError, shown
 from edgewise_runtime.http.answer import Answer
 from edgewise_runtime.http.head import Head
 from edgewise_runtime.ports.content import Intake
 
 _NO_BODY = Intake()
+IGNORED = Intake(limit=64 * 1024)
+"""Of paths whose answer no body changes."""
 
 Later = Callable[[], Coroutine[Any, Any, Answer]]
+Respond = Callable[[memoryview], Answer | Later]
+"""Body to answer, or to what is awaited for it."""
+_Route = TypeVar("_Route")
 
 
 @dataclass(frozen=True)
 class Call:
     """All that a head decides, worked out once: clients repeat their heads byte for byte."""
 
-    respond: Callable[[memoryview], Answer | Later]
-    """Body to answer, or to what is awaited for it. ServingError becomes an answer, too."""
+    respond: Respond
+    """ServingError becomes an answer, too."""
     intake: Intake = _NO_BODY
     guarded: bool = False
     """Whether `admit` is asked each time, before a byte of the body is taken."""
@@ -54,10 +59,20 @@ class Application(Protocol):
         """ServingError where this client may not ask that now."""
 
 
+def route_of(head: Head, methods: Mapping[str, _Route]) -> _Route:
+    """The one for its method, where HEAD asks for what GET does; MethodError."""
+    method = "GET" if head.method == "HEAD" else head.method
+    if method not in methods:
+        allowed = ", ".join(methods)
+        raise MethodError(f"Method Not Allowed: {shown(head.target)} takes {allowed}, not {head.method}", allowed)
+    return methods[method]
+
+
 def refusal(error: ServingError, guarded: bool, refused: Callable[[ServingError], None] | None = None) -> Call:
-    """Of everything that has this head."""
+    """Of everything that has this head. It will be remembered, but not where it was raised: those frames hold the
+    connection."""
 
     def respond(_body: memoryview) -> Answer:
         raise error
 
-    return Call(respond, guarded=guarded, refused=refused, error=error)
+    return Call(respond, guarded=guarded, refused=refused, error=error.with_traceback(None))

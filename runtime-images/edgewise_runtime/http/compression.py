@@ -6,17 +6,19 @@ compressed is JSON. Who names one coding alone (as tritonclient's response_compr
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from dataclasses import dataclass
+from functools import partial
 
-from edgewise_runtime.http.answer import Answer
+from edgewise_runtime.http.answer import JSON, Answer
+from edgewise_runtime.http.application import Later
 from edgewise_runtime.http.head import Head
 
 _WINDOWS = {"gzip": 31, "deflate": 15}  # zlib's window sizes say which format to write; deflate means zlib's
 _LEVEL = 1  # three times as quick as the default, for a few per cent more bytes
 _SMALL = 1024  # bytes: below that a packet is a packet
-QUICK = 16 * 1024
-"""Bytes that are compressed in less than half a millisecond; more of them are work for a thread."""
+_QUICK = 16 * 1024  # bytes, compressed in less than half a millisecond; more of them are work for a thread
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,13 @@ class Wish:
     alone: bool
     """It names no other coding."""
 
-    def applies(self, answer: Answer, is_json: bool) -> bool:
-        return answer.size >= _SMALL and (is_json or self.alone)
+    def granted(self, answer: Answer) -> Answer | Later:
+        """Packed where that helps; to be awaited where it takes a while."""
+        if answer.size < _SMALL or not (self.alone or answer.fields == JSON):
+            return answer
+        if answer.size <= _QUICK:
+            return _packed(answer, self.coding)
+        return partial(asyncio.to_thread, _packed, answer, self.coding)
 
 
 def wish_of(head: Head) -> Wish | None:
@@ -41,8 +48,7 @@ def wish_of(head: Head) -> Wish | None:
     return None
 
 
-def compressed(answer: Answer, coding: str) -> Answer:
-    """Blocking."""
+def _packed(answer: Answer, coding: str) -> Answer:
     pack = zlib.compressobj(_LEVEL, wbits=_WINDOWS[coding])
     parts = [pack.compress(part) for part in answer.parts]
     body = b"".join([*parts, pack.flush()])

@@ -152,13 +152,13 @@ class Connection(Answering, asyncio.BufferedProtocol):
             except ServingError as error:
                 self._dismiss(error)
                 return end
-        self._head, self._call = known
-        refused = self._call.error
+        self._head, self._call = head, call = known
+        refused = call.error
         try:
-            if self._call.guarded:
-                self._service.application.admit(self._head, self._peer)
-            if self._call.check is not None:
-                self._call.check()
+            if call.guarded:
+                self._service.application.admit(head, self._peer)
+            if call.check is not None:
+                call.check()
             if refused is None:
                 return self._take_in(data, start, end)
         except ServingError as error:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from functools import partial
 
-from edgewise_runtime.dataplane import DataPlane
-from edgewise_runtime.errors import BadRequestError, ServingError, TooLargeError, shown
+from edgewise_runtime.dataplane import DataPlane, Pending
+from edgewise_runtime.errors import ServingError, TooLargeError
 from edgewise_runtime.escalation.hops import HOPS_HEADER
 from edgewise_runtime.http.answer import JSON, OCTETS, Answer
 from edgewise_runtime.http.application import Call, Later
 from edgewise_runtime.http.body import encoding_of
-from edgewise_runtime.http.compression import QUICK, Wish, compressed, wish_of
+from edgewise_runtime.http.compression import Wish, wish_of
 from edgewise_runtime.http.head import Head
 from edgewise_runtime.ports.content import Intake
+from edgewise_runtime.protocol import rules
 from edgewise_runtime.protocol.binary import HEADER
 from edgewise_runtime.protocol.messages import InferRequest, InferResponse
 from edgewise_runtime.protocol.requests import decode_raw, decode_request
@@ -43,30 +43,26 @@ class Inference:
         except ServingError as error:
             self.plane.count_refused(error)
             raise
-        response = self.plane.infer_now(request)
-        if response is None:
-            return partial(self._wait, request)
-        answer = _answer(request, response)
-        if self.wish is not None:
-            return partial(self._packed, answer)
-        return answer
+        outcome = self.plane.infer_now(request, self.hops)
+        if isinstance(outcome, InferResponse):
+            return self._encode(request, outcome)
+        return partial(self._wait, request, outcome)
 
     def _decode(self, body: memoryview) -> InferRequest:
         if self.json_size == 0:
             return decode_raw(body, self.plane.inputs_of(self.model, self.version), self.model, self.version)
         return decode_request(body, self.json_size, self.model, self.version)
 
-    async def _wait(self, request: InferRequest) -> Answer:
-        answer = _answer(request, await self.plane.infer(request, self.hops))
-        return await self._packed(answer)
+    async def _wait(self, request: InferRequest, pending: Pending) -> Answer:
+        outcome = self._encode(request, await pending())
+        return outcome if isinstance(outcome, Answer) else await outcome()
 
-    async def _packed(self, answer: Answer) -> Answer:
-        wish = self.wish
-        if wish is None or not wish.applies(answer, is_json=answer.fields == JSON):
-            return answer
-        if answer.size <= QUICK:
-            return compressed(answer, wish.coding)
-        return await asyncio.to_thread(compressed, answer, wish.coding)
+    def _encode(self, request: InferRequest, response: InferResponse) -> Answer | Later:
+        encoded, fields = encode_response(response, request.wants_binary), JSON
+        if encoded.json_size is not None:
+            fields = b"%b%b: %d\r\n" % (OCTETS, HEADER.encode(), encoded.json_size)
+        answer = Answer(200, fields, encoded.parts, encoded.size)
+        return answer if self.wish is None else self.wish.granted(answer)
 
 
 def inference_call(plane: DataPlane, settings: Settings, head: Head, model: str, version: str) -> Call:
@@ -91,16 +87,4 @@ def _intake(settings: Settings, head: Head, json_size: int | None) -> Intake:
 
 def _number(head: Head, name: str) -> int | None:
     value = head.headers.get(name.lower())
-    if value is None:
-        return None
-    if not (value.isascii() and value.isdigit() and len(value) < 16):
-        raise BadRequestError(f"{name} must be one number from 0 up, not {shown(value)}")
-    return int(value)
-
-
-def _answer(request: InferRequest, response: InferResponse) -> Answer:
-    encoded = encode_response(response, request.wants_binary)
-    if encoded.json_size is None:
-        return Answer(200, JSON, encoded.parts, encoded.size)
-    fields = b"%b%b: %d\r\n" % (OCTETS, HEADER.encode(), encoded.json_size)
-    return Answer(200, fields, encoded.parts, encoded.size)
+    return None if value is None else rules.header_number(value, name)

@@ -6,18 +6,14 @@ import time
 from collections.abc import Callable
 
 from edgewise_runtime.access.peer import Peer
-from edgewise_runtime.errors import BadRequestError, MethodError, NotFoundError, RateLimitedError, ServingError, shown
+from edgewise_runtime.errors import BadRequestError, NotFoundError, RateLimitedError, ServingError, shown
 from edgewise_runtime.http.answer import Answer, whole
-from edgewise_runtime.http.application import Call, Later, refusal
+from edgewise_runtime.http.application import IGNORED, Call, Respond, refusal, route_of
 from edgewise_runtime.http.head import Head
 from edgewise_runtime.metrics import Metrics
-from edgewise_runtime.ports.content import Intake
 
 _POKE_SECONDS = 1.0  # a poke only says "report now": a flood of them must not become a flood of reports
-_IGNORED = Intake(limit=64 * 1024)
 _PROMETHEUS = b"Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
-
-Respond = Callable[[memoryview], Answer | Later]
 
 
 class Monitoring:
@@ -31,16 +27,16 @@ class Monitoring:
         self._metrics = metrics
         self._ready = ready
         self._next_poke = 0.0
-        self._routes: dict[str, tuple[str, Respond]] = {
-            "metrics": ("GET", lambda _body: self._scrape),
-            "healthz": ("GET", lambda _body: whole(b"ok\n")),
-            "readyz": ("GET", self._readyz),
-            "poke": ("POST", self._poke),
+        self._routes: dict[str, dict[str, Respond]] = {
+            "metrics": {"GET": lambda _body: self._scrape},
+            "healthz": {"GET": lambda _body: whole(b"ok\n")},
+            "readyz": {"GET": self._readyz},
+            "poke": {"POST": self._poke},
         }
 
     def call(self, head: Head) -> Call:
         try:
-            return Call(self._found(head), _IGNORED)
+            return Call(self._found(head), IGNORED)
         except ServingError as error:
             return refusal(error, guarded=False)
 
@@ -50,10 +46,7 @@ class Monitoring:
     def _found(self, head: Head) -> Respond:
         if len(head.path) != 1 or head.path[0] not in self._routes:
             raise NotFoundError(f"Not Found: {shown(head.target)}; there are /{', /'.join(self._routes)}")
-        method, respond = self._routes[head.path[0]]
-        if ("GET" if head.method == "HEAD" else head.method) != method:
-            raise MethodError(f"Method Not Allowed: {shown(head.target)} takes {method}, not {head.method}", method)
-        return respond
+        return route_of(head, self._routes[head.path[0]])
 
     async def _scrape(self) -> Answer:
         return whole(await self._metrics.render(), fields=_PROMETHEUS)
@@ -70,4 +63,4 @@ class Monitoring:
         self._next_poke = now + _POKE_SECONDS
         if self.on_poke is not None:
             self.on_poke()
-        return whole(b"", 204)
+        return whole(b"", 202)

@@ -8,15 +8,13 @@ from typing import Any
 
 from edgewise_runtime.access.peer import Peer
 from edgewise_runtime.dataplane import DataPlane
-from edgewise_runtime.errors import ForbiddenError, MethodError, NotFoundError, ServingError, shown
+from edgewise_runtime.errors import ForbiddenError, NotFoundError, ServingError, shown
 from edgewise_runtime.http.answer import Answer, json_answer
-from edgewise_runtime.http.application import Call, refusal
+from edgewise_runtime.http.application import IGNORED, Call, refusal, route_of
 from edgewise_runtime.http.head import Head
 from edgewise_runtime.http.inference import inference_call
-from edgewise_runtime.ports.content import Intake
 from edgewise_runtime.settings import Settings
 
-_IGNORED = Intake(limit=64 * 1024)  # bytes of a body that changes nothing here
 _NOT_LOADED_HERE = "models are loaded and unloaded by the device's plan, not by clients; edit the EdgeDeployment"
 
 Build = Callable[[Head], Call]
@@ -52,11 +50,7 @@ class Routes:
             raise NotFoundError(
                 f"Not Found: {head.method} {shown(head.target)}; the Open Inference Protocol is served below /v2"
             )
-        method = "GET" if head.method == "HEAD" else head.method
-        if method not in methods:
-            allowed = ", ".join(methods)
-            raise MethodError(f"Method Not Allowed: {shown(head.target)} takes {allowed}, not {head.method}", allowed)
-        return methods[method]
+        return route_of(head, methods)
 
     def _methods(self, path: tuple[str, ...]) -> dict[str, Build]:
         """What is below /v2, by method; empty: nothing."""
@@ -107,7 +101,7 @@ def _document(make: Callable[[], Any]) -> Build:
 
 
 def _guarded(answer: Callable[[], Answer]) -> Build:
-    return lambda _head: Call(lambda _body: answer(), _IGNORED, guarded=True)
+    return lambda _head: Call(lambda _body: answer(), IGNORED, guarded=True)
 
 
 def _refused(error: ServingError) -> Build:
@@ -121,4 +115,4 @@ def _state(word: str, holds: Callable[[], bool]) -> Build:
         state = holds()
         return json_answer({word: state}, 200 if state else 503)
 
-    return lambda _head: Call(respond, _IGNORED)
+    return lambda _head: Call(respond, IGNORED)

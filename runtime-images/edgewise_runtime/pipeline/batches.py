@@ -12,11 +12,11 @@ import numpy as np
 from PIL import Image
 
 from edgewise_runtime.engines.base import Array, InputRefusedError, TensorSpec
+from edgewise_runtime.processing.readers import IMAGE
 from edgewise_runtime.processing.session import ProcessedSession
 from edgewise_runtime.protocol.datatypes import BYTES, dtype_of
 
 AT_ONCE = 4  # on a CPU more are no faster, and take memory by the picture
-IMAGE = "image"
 
 
 def run(
@@ -27,9 +27,8 @@ def run(
         return {spec.name: empty(spec) for spec in _specs(session) if spec.name in names}
     order = sorted(range(len(images)), key=lambda index: images[index].width / images[index].height)
     asked = [*names, IMAGE] if session.finds_many and IMAGE not in names else list(names)
-    parts = []
-    for start in range(0, len(order), session.at_once or AT_ONCE):
-        batch = order[start : start + (session.at_once or AT_ONCE)]
+    parts, size = [], min(session.at_once or AT_ONCE, AT_ONCE)
+    for batch in (order[start : start + size] for start in range(0, len(order), size)):
         arrays = dict(zip(asked, session.run_on([images[index] for index in batch], feeds, asked), strict=True))
         parts.append(_numbered(arrays, batch) if session.finds_many else arrays)
     together = {name: _together(name, [part[name] for part in parts]) for name in asked}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from edgewise.api.names import Reason
 from edgewise.api.pipeline import REQUEST, PipelineStep
 from edgewise.api.processing import Processing
 from edgewise.contract import chains
 from edgewise_runtime.engines.base import ModelLoadError, Session, TensorSpec
-from edgewise_runtime.pipeline.session import IMAGE, PipelineSession
+from edgewise_runtime.pipeline.session import PICTURES, PipelineSession
 from edgewise_runtime.pipeline.stages import Stage
 from edgewise_runtime.pipeline.tracking import Tracker
 
@@ -24,8 +24,9 @@ def build(
     for step in steps:
         session = Tracker(step.track) if step.track is not None else sessions[step.model or ""]
         stage = Stage(step, session)
-        wires = {} if stage.takes_pictures or step.source == REQUEST else _wires(step, stage, stages[step.source])
+        wires = {} if stage.intake or step.source == REQUEST else _wires(step, stage, stages[step.source])
         stages[step.name] = Stage(step, session, wires)
+    _check_batches(stages.values())
     _check_inputs(list(stages.values()))
     return PipelineSession(list(stages.values()))
 
@@ -53,15 +54,24 @@ def _wires(step: PipelineStep, stage: Stage, before: Stage) -> dict[str, str]:
     return wires
 
 
-def _check_inputs(stages: Sequence[Stage]) -> None:
-    """Two steps that read one input of the request must mean the same by it; and `image` means pictures."""
-    seen: dict[str, TensorSpec] = {}
-    looks = any(stage.takes_pictures and stage.step.source == REQUEST for stage in stages)
+def _check_batches(stages: Iterable[Stage]) -> None:
+    """A step gets any number of pictures, and no model can be asked to leave some of its batch empty."""
     for stage in stages:
-        for spec in stage.session.inputs:
-            if spec.name in stage.wires or (stage.takes_pictures and spec.datatype == "BYTES"):
-                continue
-            if (spec.name == IMAGE and looks) or seen.setdefault(spec.name, spec) != spec:
+        if stage.intake is not None and (batch := stage.intake.spec.shape[0]) > 1:
+            raise ModelLoadError(
+                Reason.LOAD_FAILED,
+                f"pipeline step {stage.step.name}: model {stage.step.model} takes {batch} pictures at once, no more and"
+                " no fewer; export it with an open batch, or with a batch of 1",
+            )
+
+
+def _check_inputs(stages: Sequence[Stage]) -> None:
+    """Two steps that read one input of the request must mean the same by it; and PICTURES means pictures."""
+    seen: dict[str, TensorSpec] = {}
+    looks = any(stage.looks for stage in stages)
+    for stage in stages:
+        for spec in stage.asks:
+            if (spec.name == PICTURES and looks) or seen.setdefault(spec.name, spec) != spec:
                 raise ModelLoadError(
                     Reason.LOAD_FAILED,
                     f"pipeline step {stage.step.name}: its input {spec.name} {spec.datatype} {list(spec.shape)} means"

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
+
+from PIL.Image import Image
 
 from edgewise.api.pipeline import REQUEST, PipelineStep
 from edgewise_runtime.engines.base import AcceleratorLostError, Array, InputRefusedError, TensorSpec
 from edgewise_runtime.engines.traits import Timing, Traits, traits_of
 from edgewise_runtime.pipeline.stages import ITEM, Feeds, Passage, Stage
 from edgewise_runtime.processing import pictures
-from edgewise_runtime.processing.session import ProcessedSession
 from edgewise_runtime.protocol.datatypes import BYTES
 
-IMAGE = "image"
+PICTURES = "image"
 """Input of a pipeline whose first steps take pictures: their bytes."""
 
 
@@ -53,14 +54,14 @@ class PipelineSession:
     def run(self, feeds: Feeds, outputs: Sequence[str]) -> list[Array]:
         """As any Session. StepFailedError where a model fails."""
         wanted = self._wanted(outputs)
-        images = pictures.decode(feeds[IMAGE].ravel(), self._max_pixels(wanted)) if self._looks(wanted) else []
+        images = self._images(feeds, wanted)
         passages: dict[str, Passage] = {}
         for name, names in wanted.items():
             stage = self._stages[name]
             started = time.perf_counter()
             try:
                 if stage.step.source == REQUEST:
-                    passages[name] = stage.first(images, feeds, sorted(names))
+                    passages[name] = stage.on(images, feeds, sorted(names))
                 else:
                     passages[name] = stage.after(passages[stage.step.source], feeds, sorted(names))
             except InputRefusedError as error:
@@ -86,14 +87,12 @@ class PipelineSession:
                 wanted.setdefault(stage.step.source, set()).update(stage.needs())
         return {name: wanted[name] for name in self._stages if name in wanted}
 
-    def _looks(self, wanted: Mapping[str, set[str]]) -> bool:
-        """Whether a wanted step takes the request's pictures."""
-        return any(self._stages[name].takes_pictures and self._stages[name].step.source == REQUEST for name in wanted)
-
-    def _max_pixels(self, wanted: Mapping[str, set[str]]) -> int:
-        """The strictest of the wanted steps that take the request's pictures."""
-        sessions = (self._stages[name].session for name in wanted if self._stages[name].step.source == REQUEST)
-        return min(s.intake.max_pixels for s in sessions if isinstance(s, ProcessedSession) and s.intake is not None)
+    def _images(self, feeds: Feeds, wanted: Iterable[str]) -> list[Image]:
+        """The request's pictures, where a wanted step looks at them; the strictest of those steps says how many."""
+        looking = [stage.intake for stage in map(self._stages.__getitem__, wanted) if stage.looks and stage.intake]
+        if not looking:
+            return []
+        return pictures.decode(feeds[PICTURES].ravel(), min(intake.max_pixels for intake in looking))
 
     def _took(self, name: str, seconds: float) -> None:
         with self._timing:
@@ -103,16 +102,9 @@ class PipelineSession:
 
 def _inputs(stages: Sequence[Stage]) -> tuple[TensorSpec, ...]:
     """Pictures once for all steps; every other input that no step before it fills, under its own name."""
-    found: dict[str, TensorSpec] = {}
-    for stage in stages:
-        pictures_of = stage.session.intake if isinstance(stage.session, ProcessedSession) else None
-        for spec in stage.session.inputs:
-            if pictures_of is not None and spec.name == pictures_of.spec.name:
-                if stage.step.source == REQUEST:
-                    found[IMAGE] = TensorSpec(IMAGE, BYTES, (-1,))
-            elif spec.name not in stage.wires:
-                found[spec.name] = spec
-    return tuple(found.values())
+    looks = any(stage.looks for stage in stages)
+    others = {spec.name: spec for stage in stages for spec in stage.asks}
+    return (*([TensorSpec(PICTURES, BYTES, (-1,))] if looks else []), *others.values())
 
 
 def _outputs(stage: Stage, specs: Sequence[TensorSpec]) -> list[TensorSpec]:

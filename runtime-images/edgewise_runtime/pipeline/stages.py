@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from edgewise.api.pipeline import PipelineStep, When
+from edgewise.api.pipeline import REQUEST, PipelineStep, When
 from edgewise_runtime.engines.base import Array, Session, TensorSpec
 from edgewise_runtime.engines.traits import traits_of
 from edgewise_runtime.pipeline import batches, cutting
+from edgewise_runtime.processing.intake import Intake
+from edgewise_runtime.processing.readers import IMAGE
 from edgewise_runtime.processing.session import ProcessedSession
 
 ITEM = "item"
@@ -42,35 +44,44 @@ class Stage:
         return (*self.session.outputs, *traits_of(self.session).hidden)
 
     @property
-    def takes_pictures(self) -> bool:
-        return isinstance(self.session, ProcessedSession) and self.session.intake is not None
+    def intake(self) -> Intake | None:
+        """Of a model that takes pictures."""
+        return self.session.intake if isinstance(self.session, ProcessedSession) else None
+
+    @property
+    def looks(self) -> bool:
+        """Whether it takes the request's own pictures."""
+        return self.intake is not None and self.step.source == REQUEST
+
+    @property
+    def asks(self) -> tuple[TensorSpec, ...]:
+        """Inputs that come from the request as they are: neither pictures, nor what the step before gives."""
+        filled = {*self.wires, self.intake.spec.name} if self.intake else set(self.wires)
+        return tuple(spec for spec in self.session.inputs if spec.name not in filled)
 
     def needs(self) -> set[str]:
         """Outputs of the step before that this one reads."""
         needed = set(self.wires.values())
         if self.step.crop:
-            needed |= {self.step.crop, batches.IMAGE}
+            needed |= {self.step.crop, IMAGE}
         if self.step.turn:
             needed |= {"label", "score"}
         if self.step.when:
             needed |= {"score", "label"} if self.step.when.labels else {"score"}
         return needed
 
-    def first(self, images: Sequence[Image.Image], feeds: Feeds, names: Sequence[str]) -> Passage:
-        """A step on the request itself."""
-        return self._pass(images, feeds, names)
-
     def after(self, before: Passage, feeds: Feeds, names: Sequence[str]) -> Passage:
         """A step on what `before` came to; `item` says which of its rows each row belongs to."""
         items = _chosen(before, self.step.when, self.step.crop)
-        if self.takes_pictures:
-            passage = self._pass(self._images(before, items), feeds, names)
+        if self.intake is not None:
+            passage = self.on(self._images(before, items), feeds, names)
         else:
             wired = {name: before.outputs[output][items] for name, output in self.wires.items()}
-            passage = self._pass((), {**feeds, **wired}, names)
+            passage = self.on((), {**feeds, **wired}, names)
         return Passage({**passage.outputs, ITEM: items}, passage.images)
 
-    def _pass(self, images: Sequence[Image.Image], feeds: Feeds, names: Sequence[str]) -> Passage:
+    def on(self, images: Sequence[Image.Image], feeds: Feeds, names: Sequence[str]) -> Passage:
+        """Outputs `names` of these pictures, where its model takes pictures, and of those of `feeds` that it takes."""
         mine = {spec.name: feeds[spec.name] for spec in self.session.inputs if spec.name in feeds}
         if isinstance(self.session, ProcessedSession) and self.session.intake is not None:
             return Passage(batches.run(self.session, images, mine, names), images)
@@ -80,7 +91,7 @@ class Stage:
 
     def _images(self, before: Passage, items: Array) -> list[Image.Image]:
         if self.step.crop:
-            of = before.outputs[batches.IMAGE][items]
+            of = before.outputs[IMAGE][items]
             return cutting.pieces(before.images, of, before.outputs[self.step.crop][items])
         images = [before.images[item] for item in items.tolist()]
         if self.step.turn is None:

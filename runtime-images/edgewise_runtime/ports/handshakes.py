@@ -18,7 +18,8 @@ log = logging.getLogger(__name__)
 MOST = 128
 """Handshakes at the same time. For one more the oldest ends: it has had the most time, and an honest one takes a few
 round trips."""
-_BACKLOG = 1024
+BACKLOG = 1024
+"""Connections that the kernel keeps until they are accepted."""
 _PAUSE = 1.0  # seconds, when the system has no descriptor left
 
 Factory = Callable[[], asyncio.BaseProtocol]
@@ -82,10 +83,10 @@ class Handshakes:
 def _bound(host: str, port: int) -> socket.socket:
     if host:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+        listening = socket.create_server(address[:2], family=family, backlog=BACKLOG)
     else:
         both = socket.has_dualstack_ipv6()
         family = socket.AF_INET6 if both else socket.AF_INET
-        listening = socket.create_server(("", port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
+        listening = socket.create_server(("", port), family=family, backlog=BACKLOG, dualstack_ipv6=both)
     listening.setblocking(False)
     return listening

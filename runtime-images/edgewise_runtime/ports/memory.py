@@ -13,6 +13,7 @@ class Memory:
 
     limit: int
     held: int = 0
+    """May be more than the limit: answers that wait for their clients count, too."""
 
     def take(self, size: int) -> None:
         """OverloadedError where that is too much; then nothing was taken."""
@@ -21,3 +22,11 @@ class Memory:
                 f"requests hold {self.held} of the {self.limit} bytes this device has for them; try again in a second"
             )
         self.held += size
+
+    def hold(self, size: int) -> None:
+        """What is there already, whatever the limit: those who come later are refused for it."""
+        self.held += size
+
+    def give_back(self, size: int) -> None:
+        """What was taken or held."""
+        self.held -= size

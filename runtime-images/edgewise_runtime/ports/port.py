@@ -8,10 +8,8 @@ import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 
-from edgewise_runtime.ports.handshakes import Handshakes
+from edgewise_runtime.ports.handshakes import BACKLOG, Handshakes
 from edgewise_runtime.ports.reception import Guest, Reception
-
-_BACKLOG = 1024
 
 
 class Port(ABC):
@@ -27,7 +25,7 @@ class Port(ABC):
             self._server = Handshakes(self._connection, tls, self._reception.limits.patience)
             return self._server.start(host, port)
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connection, host or None, port, backlog=_BACKLOG)
+        self._server = await loop.create_server(self._connection, host or None, port, backlog=BACKLOG)
         bound: int = self._server.sockets[0].getsockname()[1]
         return bound
 

@@ -112,9 +112,9 @@ class Reception:
 
     def _sweep(self) -> None:
         """Ends what has taken too long; looks again while there is anybody: a device nobody asks should not wake up."""
+        self._look = None
+        if self.guests:
+            self._look_later()  # first: whatever comes of ending one, the others are looked after
         now = asyncio.get_running_loop().time()
         for guest in [guest for guest in self.guests if guest.deadline <= now]:
             guest.expire()
-        self._look = None
-        if self.guests:
-            self._look_later()

@@ -22,12 +22,23 @@ class Found:
     classes: Array
 
 
+def least_scores(options: NonMaximumSuppression) -> int:
+    """Numbers that have to stand beside each box."""
+    return options.objectness + (2 if options.scoring == "Best" else 1)
+
+
 def candidates(boxes: Array, scores: Array, options: NonMaximumSuppression) -> Found:
     """One for each of `boxes` [m, 4] whose best class reaches minScore. NaN is no object.
 
-    `scores`: [m, classes], [m, 1 + classes] with objectness, [m, 2] with the scoring Best."""
-    if options.objectness:
-        scores = scores[:, :1] * scores[:, 1:]
+    `scores`: [m, classes], or [m, 2] with the scoring Best; before them one more column with objectness. ValueError
+    where a model that did not say so beforehand gives fewer numbers."""
+    if boxes.shape[1] < 4 or scores.shape[1] < least_scores(options):
+        raise ValueError(
+            f"nms needs 4 numbers a box and {least_scores(options)} scores; the model gave {boxes.shape[1]} and"
+            f" {scores.shape[1]}: see nms.layout"
+        )
+    objectness = scores[:, 0] if options.objectness else 1.0
+    scores = scores[:, int(options.objectness) :]
     if not scores.size:
         return Found(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
     if options.scoring == "Best":
@@ -35,6 +46,7 @@ def candidates(boxes: Array, scores: Array, options: NonMaximumSuppression) -> F
     else:
         classes = scores.argmax(axis=1)
         best = np.take_along_axis(scores, classes[:, None], axis=1)[:, 0]
+    best = best * objectness
     kept = np.flatnonzero((best >= float(options.min_score)) & np.isfinite(boxes).all(axis=1))
     kept = kept[np.argsort(-best[kept], kind="stable")][:_CANDIDATES]
     return Found(_corners(boxes[kept], options.coordinates), best[kept].astype(np.float32), classes[kept])

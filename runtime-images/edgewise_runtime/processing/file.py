@@ -19,15 +19,13 @@ def read(path: Path) -> Processing:
     mistake."""
     try:
         given = yaml.safe_load(path.read_text())
+        if (empty := next(_empty(given, ""), None)) is not None:
+            raise _refusal(path, f"{empty}: nothing stands there; a step without parameters is written {{}}")
         processing = Processing.model_validate(given)
-    except (OSError, UnicodeDecodeError) as error:
-        raise _refusal(path, str(error)) from error
-    except yaml.YAMLError as error:
-        raise _refusal(path, " ".join(str(error).split())) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise _refusal(path, f"{where}: {first['msg']}") from error
+        raise _refusal(path, _first(error)) from error
+    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: no UTF-8, or a date that is in no calendar
+        raise _refusal(path, " ".join(str(error).split())) from error
     if (unknown := next(_unknown(given, processing.wire(), ""), None)) is not None:
         raise _refusal(path, f"{unknown}: there is no such field")
     return processing
@@ -35,6 +33,24 @@ def read(path: Path) -> Processing:
 
 def _refusal(path: Path, problem: str) -> ModelLoadError:
     return ModelLoadError(Reason.LOAD_FAILED, f"{path} is no processing as an EdgeModel has it: {problem}")
+
+
+def _first(error: ValidationError) -> str:
+    """What is wrong, and where."""
+    first = error.errors()[0]
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
+    quotes = "; put it in quotes" if first["type"] == "string_type" else ""
+    return f"{where or 'the file'}: {first['msg'].removeprefix('Value error, ')}{quotes}"
+
+
+def _empty(given: Any, where: str) -> Iterator[str]:
+    """Paths of what was named and left open, as in `- decodeImage:`."""
+    if isinstance(given, dict):
+        for key, value in given.items():
+            yield from [f"{where}.{key}".lstrip(".")] if value is None else _empty(value, f"{where}.{key}")
+    if isinstance(given, list):
+        for index, value in enumerate(given):
+            yield from _empty(value, f"{where}[{index}]")
 
 
 def _unknown(given: Any, taken: Any, where: str) -> Iterator[str]:

@@ -15,8 +15,6 @@ _FILTERS = {
     "Bilinear": Image.Resampling.BILINEAR,
     "Bicubic": Image.Resampling.BICUBIC,
 }
-_MOST_PIXELS = 2**24  # of one resized picture: Cover makes a picture of 1 x 1000 very long
-
 Size = tuple[int, int]
 """Width, height."""
 
@@ -30,14 +28,19 @@ def applied(step: PreStep, batch: Sequence[Picture]) -> list[Picture]:
     return padded(batch, step.pad) if step.pad is not None else list(batch)
 
 
+def sizes(step: PreStep, batch: Sequence[Picture]) -> list[Size]:
+    """What `applied` would make of them. To be asked first: a picture of a few bytes may become a very large one."""
+    here = [picture.image.size for picture in batch]
+    if step.resize is not None:
+        return [target(size, step.resize) for size in here]
+    if step.crop is not None:
+        return [(step.crop.width, step.crop.height) for _ in here]
+    return [canvas(here, step.pad) for _ in here] if step.pad is not None else here
+
+
 def resized(picture: Picture, to: Resize) -> Picture:
-    """InputRefusedError where a very narrow picture would have to become too large."""
     size = target(picture.image.size, to)
-    if size == picture.image.size:
-        return picture
-    if size[0] * size[1] > _MOST_PIXELS:
-        raise InputRefusedError(f"a picture of {_text(picture.image.size)} pixels is too narrow to be resized")
-    return picture.scaled(picture.image.resize(size, _FILTERS[to.filter]))
+    return picture if size == picture.image.size else picture.scaled(picture.image.resize(size, _FILTERS[to.filter]))
 
 
 def target(size: Size, to: Resize) -> Size:
@@ -62,11 +65,14 @@ def cropped(picture: Picture, to: Crop) -> Picture:
 
 def padded(batch: Sequence[Picture], to: Pad) -> list[Picture]:
     """InputRefusedError where a picture is larger than the canvas."""
-    if not batch:
-        return []
-    width = to.width or _up(max(picture.image.width for picture in batch), to.multiple_of)
-    height = to.height or _up(max(picture.image.height for picture in batch), to.multiple_of)
-    return [_on_canvas(picture, (width, height), to) for picture in batch]
+    size = canvas([picture.image.size for picture in batch], to)
+    return [_on_canvas(picture, size, to) for picture in batch]
+
+
+def canvas(of: Sequence[Size], to: Pad) -> Size:
+    """The one size that pictures of these sizes are filled up to."""
+    widest, highest = max((width for width, _ in of), default=1), max((height for _, height in of), default=1)
+    return to.width or _up(widest, to.multiple_of), to.height or _up(highest, to.multiple_of)
 
 
 def final_size(steps: Sequence[PreStep]) -> tuple[int | None, int | None]:
@@ -80,7 +86,8 @@ def final_size(steps: Sequence[PreStep]) -> tuple[int | None, int | None]:
         elif step.crop is not None:
             width, height = step.crop.width, step.crop.height
         elif step.pad is not None:
-            width, height = step.pad.width or width, step.pad.height or height
+            width = step.pad.width or (width and _up(width, step.pad.multiple_of))
+            height = step.pad.height or (height and _up(height, step.pad.multiple_of))
     return width, height
 
 

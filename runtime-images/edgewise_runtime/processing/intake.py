@@ -10,9 +10,9 @@ from PIL import Image
 
 from edgewise.api.names import Reason
 from edgewise.api.processing import Normalise, PreStep, Processing, ToTensor
-from edgewise_runtime.engines.base import Array, ModelLoadError, TensorSpec
+from edgewise_runtime.engines.base import Array, InputRefusedError, ModelLoadError, TensorSpec
 from edgewise_runtime.processing import pictures
-from edgewise_runtime.processing.images import applied, final_size
+from edgewise_runtime.processing.images import Size, applied, final_size, sizes
 from edgewise_runtime.processing.pictures import Picture
 from edgewise_runtime.processing.tensors import Stacking, tables
 from edgewise_runtime.protocol.datatypes import BYTES, dtype_of
@@ -29,24 +29,37 @@ class Intake:
     stacking: Stacking
 
     @property
-    def alike(self) -> bool:
-        """Whether different pictures come out in one size, so that they fit into one tensor."""
-        padded = next((step.pad for step in reversed(self.steps)), None)
-        return padded is not None or None not in final_size(self.steps)
+    def at_once(self) -> int | None:
+        """Pictures that fit into one run, of whatever sizes; None: any number."""
+        alike = any(step.pad for step in self.steps) or None not in final_size(self.steps)
+        batch = self.spec.shape[0] if alike else 1
+        if batch != -1:
+            return batch
+        return min((self.max_pixels // (width * height) for width, height in _known_sizes(self.steps)), default=None)
 
     def decode(self, items: Array) -> list[Image.Image]:
         """InputRefusedError: see pictures.decode."""
         return pictures.decode(items.ravel(), self.max_pixels)
 
     def views(self, images: Sequence[Image.Image]) -> list[Picture]:
-        """The pictures as the model will see them, in pixels."""
+        """The pictures as the model will see them. InputRefusedError: together they come to too much on the way."""
         batch = [Picture.whole(image) for image in images]
         for step in self.steps:
+            self._afford(sizes(step, batch))
             batch = applied(step, batch)
         return batch
 
     def tensor(self, views: Sequence[Picture]) -> Array:
+        """InputRefusedError: they have different sizes."""
         return self.stacking.stack(views)
+
+    def _afford(self, batch: Sequence[Size]) -> None:
+        pixels = sum(width * height for width, height in batch)
+        if pixels > self.max_pixels:
+            raise InputRefusedError(
+                f"the pictures of this request come to {pixels} pixels, more than processing.pre decodeImage.maxPixels"
+                f" ({self.max_pixels}) allows; send fewer at once, and none that is very narrow"
+            )
 
 
 def intake(processing: Processing, inputs: Sequence[TensorSpec]) -> Intake:
@@ -59,8 +72,9 @@ def intake(processing: Processing, inputs: Sequence[TensorSpec]) -> Intake:
         raise ModelLoadError(Reason.LOAD_FAILED, "processing.pre must begin with decodeImage")
     channels = 1 if decoding.colour == "Grey" else 3
     steps = tuple(step for step in pre if step.resize or step.crop or step.pad)
+    _check_sizes(steps, decoding.max_pixels)
     _check(model_input, layout, channels, final_size(steps))
-    stacking = Stacking(decoding.colour, layout, _tables(normalise, channels, model_input), decoding.max_pixels)
+    stacking = Stacking(decoding.colour, layout, _tables(normalise, channels, model_input))
     spec = TensorSpec(model_input.name, BYTES, (model_input.shape[0],))
     return Intake(spec, decoding.max_pixels, steps, stacking)
 
@@ -68,6 +82,12 @@ def intake(processing: Processing, inputs: Sequence[TensorSpec]) -> Intake:
 def _tables(normalise: Normalise | None, channels: int, spec: TensorSpec) -> tuple[Array, ...]:
     """Where the model takes integers that stand for real numbers, the normalised values are written so."""
     meaning = spec.quantization
+    if normalise is None and spec.datatype == "INT8":
+        raise ModelLoadError(
+            Reason.LOAD_FAILED,
+            f"processing.pre gives pixels from 0 to 255, and the model's input {spec.name} is INT8, which ends at 127;"
+            " add normalise",
+        )
     try:
         if normalise is None or meaning is None:
             return tables(normalise, channels, dtype_of(spec.datatype))
@@ -79,8 +99,25 @@ def _tables(normalise: Normalise | None, channels: int, spec: TensorSpec) -> tup
     return tuple(table.clip(bounds.min, bounds.max).astype(dtype_of(spec.datatype)) for table in written)
 
 
+def _check_sizes(steps: Sequence[PreStep], max_pixels: int) -> None:
+    """Else every request would be refused."""
+    for width, height in _known_sizes(steps):
+        if width * height > max_pixels:
+            raise ModelLoadError(
+                Reason.LOAD_FAILED,
+                f"processing.pre makes pictures of {width} x {height} pixels, more than its decodeImage.maxPixels of"
+                f" {max_pixels} allows",
+            )
+
+
+def _known_sizes(steps: Sequence[PreStep]) -> list[Size]:
+    """After each step that leaves all pictures in one size."""
+    made = (final_size(steps[:count]) for count in range(1, len(steps) + 1))
+    return [(width, height) for width, height in made if width is not None and height is not None]
+
+
 def _check(spec: TensorSpec, layout: str, channels: int, size: tuple[int | None, int | None]) -> None:
-    if spec.datatype == BYTES or len(spec.shape) != 4:
+    if spec.datatype in (BYTES, "BOOL") or len(spec.shape) != 4:
         raise ModelLoadError(
             Reason.LOAD_FAILED,
             f"processing.pre makes pictures, and the model's input {spec.name} is {spec.datatype} {list(spec.shape)}:"

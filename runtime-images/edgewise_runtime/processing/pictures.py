@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from edgewise_runtime.engines.base import InputRefusedError
+from edgewise_runtime.processing import jpeg
 
 FORMATS = tuple(
     plugin.format
     for plugin in (JpegImagePlugin.JpegImageFile, PngImagePlugin.PngImageFile, WebPImagePlugin.WebPImageFile)
 )
 MOST = 64  # pictures a request
+SCANS = 100  # of a JPEG: some 10 ms each for the most pixels that a request may have
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit warns first; ours refuses at once
+PngImagePlugin.MAX_TEXT_MEMORY = 2**20  # of comments in a PNG, unpacked: Pillow's 64 MiB would be taken by each picture
 
 Points = NDArray[np.float32]
 
@@ -79,13 +82,16 @@ def decode(items: Iterable[bytes], max_pixels: int) -> list[Image.Image]:
 
 
 def _open(raw: bytes, number: int) -> Image.Image:
-    """Reads no more than the header."""
+    """Decodes nothing but the header."""
     try:
-        return Image.open(io.BytesIO(raw), formats=FORMATS)
+        image = Image.open(io.BytesIO(raw), formats=FORMATS)
     except Exception as error:
         raise InputRefusedError(
             f"picture {number} is no {', '.join(FORMATS)} that can be read ({len(raw)} bytes)"
         ) from error
+    if isinstance(image, JpegImagePlugin.JpegImageFile) and jpeg.scans(raw, SCANS) > SCANS:
+        raise InputRefusedError(f"picture {number} is a JPEG of more than {SCANS} scans; save it anew")
+    return image
 
 
 def _pixels(image: Image.Image, number: int) -> Image.Image:

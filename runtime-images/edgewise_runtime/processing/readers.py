@@ -18,6 +18,9 @@ from edgewise_runtime.engines.base import Array, ModelLoadError, TensorSpec
 from edgewise_runtime.processing import boxes, classes, ctc, textboxes
 from edgewise_runtime.protocol.datatypes import BYTES
 
+IMAGE = "image"
+"""Output of a reader with `many`: which picture of the request a row belongs to."""
+
 Tensors = Mapping[str, Array]
 Labels = Sequence[bytes]
 
@@ -37,7 +40,7 @@ class Reader:
     gives: tuple[TensorSpec, ...]
     read: Callable[[Tensors, Sequence[Frame]], dict[str, Array]]
     many: bool = False
-    """Any number of rows a picture: `image` says to which one each belongs."""
+    """Any number of rows a picture: IMAGE says to which one each belongs."""
 
 
 def reader(step: PostStep, outputs: Sequence[TensorSpec], labels: Labels) -> Reader:
@@ -70,19 +73,14 @@ def _top_k(options: TopK, outputs: Sequence[TensorSpec], labels: Labels) -> Read
 def _boxes(options: NonMaximumSuppression, outputs: Sequence[TensorSpec], labels: Labels) -> Reader:
     spec = named_output(outputs, options.boxes, 3, "nms.boxes")
     apart = named_output(outputs, options.scores, 3, "nms.scores") if options.scores else None
-    numbers = spec.shape[2 if options.layout == "Rows" else 1]
-    least = 4 if apart else 4 + options.objectness + (2 if options.scoring == "Best" else 1)
-    if numbers != -1 and (numbers < least or (apart and numbers > 4)):
-        raise ModelLoadError(
-            Reason.LOAD_FAILED,
-            f"nms.boxes: {spec.name} {list(spec.shape)} has {numbers} numbers a box with layout {options.layout};"
-            " a box takes 4, and its class scores follow unless nms.scores names them",
-        )
+    scores_a_box = _check_boxes(options, spec, apart)
+    if options.scoring == "PerClass" and scores_a_box != -1:
+        _enough(labels, scores_a_box - options.objectness)
 
     def read(tensors: Tensors, frames: Sequence[Frame]) -> dict[str, Array]:
         found = []
         for index, raw in enumerate(tensors[spec.name]):
-            rows = raw if options.layout == "Rows" else raw.T
+            rows = _rows(raw, options.layout)
             scores = rows[:, 4:] if apart is None else _rows(tensors[apart.name][index], options.layout)
             best = boxes.candidates(rows[:, :4], scores, options)
             kept = boxes.suppressed(best, float(options.iou), options.limit)
@@ -96,10 +94,32 @@ def _boxes(options: NonMaximumSuppression, outputs: Sequence[TensorSpec], labels
         TensorSpec("boxes", "FP32", (-1, 4)),
         TensorSpec("score", "FP32", (-1,)),
         TensorSpec("class", "INT64", (-1,)),
-        TensorSpec("image", "INT64", (-1,)),
+        TensorSpec(IMAGE, "INT64", (-1,)),
     )
     needs = (spec.name,) if apart is None else (spec.name, apart.name)
     return Reader(needs, _labelled(gives, (-1,), labels), read, many=True)
+
+
+def _check_boxes(options: NonMaximumSuppression, spec: TensorSpec, apart: TensorSpec | None) -> int:
+    """Scores a box; -1: any number. ModelLoadError where they are not enough, or a box has not its four numbers."""
+    side = 2 if options.layout == "Rows" else 1
+    numbers, least = spec.shape[side], boxes.least_scores(options)
+    if numbers != -1 and (numbers != 4 if apart else numbers < 4 + least):
+        raise ModelLoadError(
+            Reason.LOAD_FAILED,
+            f"nms.boxes: {spec.name} {list(spec.shape)} has {numbers} numbers a box with layout {options.layout};"
+            " a box takes 4, and its class scores follow unless nms.scores names them",
+        )
+    if apart is None:
+        return numbers - 4 if numbers != -1 else -1
+    scores, boxes_, scored = apart.shape[side], spec.shape[3 - side], apart.shape[3 - side]
+    if (scores != -1 and scores < least) or (-1 not in (boxes_, scored) and boxes_ != scored):
+        raise ModelLoadError(
+            Reason.LOAD_FAILED,
+            f"nms.scores: {apart.name} {list(apart.shape)} has not {least} or more scores with layout {options.layout}"
+            f" for each box of {spec.name} {list(spec.shape)}",
+        )
+    return scores
 
 
 def _text_boxes(options: TextBoxes, outputs: Sequence[TensorSpec]) -> Reader:
@@ -117,7 +137,7 @@ def _text_boxes(options: TextBoxes, outputs: Sequence[TensorSpec]) -> Reader:
     gives = (
         TensorSpec("quads", "FP32", (-1, 4, 2)),
         TensorSpec("score", "FP32", (-1,)),
-        TensorSpec("image", "INT64", (-1,)),
+        TensorSpec(IMAGE, "INT64", (-1,)),
     )
     return Reader((spec.name,), gives, read, many=True)
 
@@ -125,7 +145,9 @@ def _text_boxes(options: TextBoxes, outputs: Sequence[TensorSpec]) -> Reader:
 def _text(options: CtcDecode, outputs: Sequence[TensorSpec], labels: Labels) -> Reader:
     spec = named_output(outputs, options.output, 3, "ctcDecode.output")
     alphabet = [*labels, b" "] if options.space else list(labels)
-    _enough(alphabet, spec.shape[2] - 1 if spec.shape[2] != -1 else -1)
+    _enough(
+        alphabet, spec.shape[2] - 1 if spec.shape[2] != -1 else -1, "labels and spaces" if options.space else "labels"
+    )
 
     def read(tensors: Tensors, _: Sequence[Frame]) -> dict[str, Array]:
         texts, scores = ctc.decode(tensors[spec.name], alphabet)
@@ -136,24 +158,25 @@ def _text(options: CtcDecode, outputs: Sequence[TensorSpec], labels: Labels) -> 
 
 
 def named_output(outputs: Sequence[TensorSpec], name: str, rank: int, what: str) -> TensorSpec:
-    """The numeric output of that name (empty: the only one) and number of dimensions, or ModelLoadError."""
+    """The numeric output of that name (empty: the only one) and number of dimensions (0: any), or ModelLoadError."""
     found = [spec for spec in outputs if not name or spec.name == name]
     there = ", ".join(f"{spec.name} {spec.datatype} {list(spec.shape)}" for spec in outputs)
     if len(found) != 1:
         wrong = f"{name!r} is none of the model's outputs" if name else "has to name one of the model's outputs"
         raise ModelLoadError(Reason.LOAD_FAILED, f"processing.post {what} {wrong}: {there}")
-    if found[0].datatype == BYTES or (rank and len(found[0].shape) != rank):
+    if found[0].datatype in (BYTES, "BOOL") or (rank and len(found[0].shape) != rank):
+        dimensions = f" in {rank} dimensions" if rank else ""
         raise ModelLoadError(
-            Reason.LOAD_FAILED, f"processing.post {what} needs numbers in {rank} dimensions; the model gives {there}"
+            Reason.LOAD_FAILED, f"processing.post {what} needs numbers{dimensions}; the model gives {there}"
         )
     return found[0]
 
 
-def _enough(labels: Labels, classes_: int) -> None:
+def _enough(labels: Labels, classes_: int, what: str = "labels") -> None:
     if labels and classes_ != -1 and len(labels) != classes_:
         raise ModelLoadError(
             Reason.LOAD_FAILED,
-            f"processing has {len(labels)} labels (a space included), the model has {classes_} classes",
+            f"processing has {len(labels)} {what}, the model has {classes_} classes",
         )
 
 
@@ -162,10 +185,10 @@ def _rows(raw: Array, layout: str) -> Array:
 
 
 def _gathered(found: Sequence[dict[str, Array]]) -> dict[str, Array]:
-    """What was found in each picture, below each other, with the picture's number as `image`."""
+    """What was found in each picture, below each other, with the picture's number as IMAGE."""
     counts = [len(one["score"]) for one in found]
     together = {name: np.concatenate([one[name] for one in found]) for name in found[0]}
-    return {**together, "image": np.repeat(np.arange(len(found), dtype=np.int64), counts)}
+    return {**together, IMAGE: np.repeat(np.arange(len(found), dtype=np.int64), counts)}
 
 
 def _with_labels(answers: dict[str, Array], found: Array, labels: Labels) -> dict[str, Array]:

@@ -37,7 +37,7 @@ class ProcessedSession:
         self._activations = _activations(processing, session.outputs)
         self._reader = _reader(processing, session.outputs, self._labels)
         self.inputs = tuple(self._public(spec) for spec in session.inputs)
-        self.outputs = self._reader.gives if self._reader else session.outputs
+        self.outputs = self._reader.gives if self._reader else tuple(map(self._shown, session.outputs))
         public = {spec.name for spec in self.outputs}
         self.traits = Traits(
             hidden=tuple(spec for spec in session.outputs if spec.name not in public),
@@ -67,10 +67,7 @@ class ProcessedSession:
     @property
     def at_once(self) -> int | None:
         """Pictures that fit into one run; None: any number."""
-        if self.intake is None or not self.intake.alike:
-            return 1
-        batch = self.intake.spec.shape[0]
-        return batch if batch > 0 else None
+        return self.intake.at_once if self.intake is not None else 1
 
     def run(self, feeds: Feeds, outputs: Sequence[str]) -> list[Array]:
         """As any Session. InputRefusedError: a picture is none, broken, or too large."""
@@ -93,14 +90,18 @@ class ProcessedSession:
     def _public(self, spec: TensorSpec) -> TensorSpec:
         return self.intake.spec if self.intake and self.intake.spec.name == spec.name else spec
 
+    def _shown(self, spec: TensorSpec) -> TensorSpec:
+        """Probabilities are real numbers, whatever the model computes its logits in."""
+        return TensorSpec(spec.name, "FP32", spec.shape) if spec.name in self._activations else spec
+
     def _answer(self, feeds: Feeds, frames: Sequence[Frame], outputs: Sequence[str]) -> list[Array]:
         needs = self._reader.needs if self._reader and not self._public_names.isdisjoint(outputs) else ()
         hidden = [name for name in outputs if not (self._reader and name in self._public_names)]
         names = list(dict.fromkeys([*needs, *hidden]))
         raw = dict(zip(names, self._session.run(feeds, names), strict=True))
-        if not self._reader:
-            return [self._activated(name, raw[name]) for name in outputs]
         with np.errstate(all="ignore"):  # a model may give infinities; the steps cope, and the log need not be told
+            if not self._reader:
+                return [self._activated(name, raw[name]) for name in outputs]
             tensors = {name: self._activated(name, raw[name]) for name in needs}
             answers = self._reader.read(tensors, frames) if needs else {}
         return [answers[name] if name in answers else raw[name] for name in outputs]

@@ -27,22 +27,16 @@ class Stacking:
     layout: str
     tables: tuple[Array, ...]
     """One of 256 values for each channel, in the model's order and datatype."""
-    max_pixels: int
-    """Of the whole batch."""
 
     @property
     def channels(self) -> int:
         return len(self.tables)
 
     def stack(self, batch: Sequence[Picture]) -> Array:
-        """[n, channels, height, width] or [n, height, width, channels]. InputRefusedError: too much, or not alike."""
+        """[n, channels, height, width] or [n, height, width, channels]. InputRefusedError: they are not alike."""
         width, height = batch[0].image.size
         if any(picture.image.size != (width, height) for picture in batch):
             raise InputRefusedError("the pictures of one request come out in different sizes; send them one by one")
-        if len(batch) * width * height > self.max_pixels:
-            raise InputRefusedError(
-                f"{len(batch)} pictures of {width} x {height} pixels are too much at once; send fewer"
-            )
         first = self.layout == "CHW"
         shape = (self.channels, height, width) if first else (height, width, self.channels)
         tensor = np.empty((len(batch), *shape), self.tables[0].dtype)
@@ -65,7 +59,8 @@ def _look_up(table: Array, pixels: Array, out: Array) -> None:
 
 
 def tables(normalise: Normalise | None, channels: int, dtype: np.dtype[Any]) -> tuple[Array, ...]:
-    """The 256 values of each channel. ValueError where mean or std have neither one number nor one for each."""
+    """The 256 values of each channel. ValueError where mean or std have neither one number nor one for each, or where
+    they make numbers that the datatype does not hold."""
     values = np.arange(256, dtype=np.float64)
     if normalise is None:
         return (_cast(values, dtype),) * channels
@@ -83,6 +78,8 @@ def _each(given: Sequence[str], otherwise: float, channels: int, name: str) -> l
 
 def _cast(values: Array, dtype: np.dtype[Any]) -> Array:
     if dtype.kind not in "iu":
+        if (largest := float(np.abs(values).max())) > float(np.finfo(dtype).max):
+            raise ValueError(f"normalise gives numbers up to {largest:g}, more than {dtype} holds")
         return values.astype(dtype)
     bounds = np.iinfo(dtype)
     return np.clip(np.rint(values), bounds.min, bounds.max).astype(dtype)

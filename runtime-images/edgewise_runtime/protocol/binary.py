@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from edgewise_runtime.errors import BadRequestError, shown
-from edgewise_runtime.protocol import fields
-from edgewise_runtime.protocol.datatypes import NAMES, unpack
+from edgewise_runtime.protocol import fields, rules
+from edgewise_runtime.protocol.datatypes import unpack
 from edgewise_runtime.protocol.jsondata import from_json
 from edgewise_runtime.protocol.messages import Scalar, Tensor
 
@@ -45,24 +45,18 @@ def split(body: memoryview, json_size: int | None) -> tuple[fields.Json, Tail]:
 
 def read_tensors(message: fields.Json, key: str, tail: Tail) -> tuple[Tensor, ...]:
     """The `inputs` of a request or the `outputs` of a response (which may be empty: no object detected), complete."""
-    least = 0 if key == "outputs" else 1
-    tensors = tuple(_tensor(item, tail, least) for item in fields.objects(message, key, ""))
+    tensors = tuple([_tensor(item, tail, key) for item in fields.objects(message, key)])
     tail.finish()
-    names = [tensor.name for tensor in tensors]
-    if len(set(names)) < len(names):
-        raise BadRequestError(f"{key} has two tensors named {shown(max(names, key=names.count))}")
+    rules.distinct([tensor.name for tensor in tensors], key)
     return tensors
 
 
-def _tensor(item: fields.Json, tail: Tail, least: int) -> Tensor:
-    name = fields.name_of(item, "the tensors")
-    datatype = item.get("datatype")
-    if not isinstance(datatype, str) or datatype not in NAMES:
-        raise BadRequestError(f"{name}: datatype must be one of {', '.join(NAMES)}, not {shown(datatype)}")
+def _tensor(item: fields.Json, tail: Tail, key: str) -> Tensor:
+    name = rules.name(item.get("name"), key)
+    datatype = rules.datatype(item.get("datatype"), name)
     parameters = fields.parameters(item, f"{name}: ")
-    if "shared_memory_region" in parameters:
-        raise BadRequestError(f"{name}: shared memory is not served here; send the tensor in the request")
-    shape = fields.shape(item, name, least)
+    rules.no_shared_memory(parameters, name)
+    shape = rules.shape(item.get("shape"), name, least=0 if key == "outputs" else 1)
     if SIZE not in parameters:
         return Tensor(name, datatype, from_json(item.get("data"), datatype, shape, name))
     if item.get("data") is not None:

@@ -25,19 +25,9 @@ _NUMPY = {
 DTYPES = {name: np.dtype(code) for name, code in _NUMPY.items()}
 """Those whose bytes on the wire are an array's; all but BYTES and BF16."""
 NAMES = (*DTYPES, BF16, BYTES)
-_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+_ON_WIRE = {**DTYPES, BF16: np.dtype("<u2")}
 _FOREIGN = ">" if sys.byteorder == "little" else ">="  # byte orders that are not the wire's
 _BF16_MAX = 3.3895313892515355e38  # 0x7f7f; float32 goes a little further
-
-
-def datatype_of(array: Array) -> str:
-    """Protocol name of an array's dtype; ValueError where the protocol has none (complex)."""
-    if array.dtype == object:
-        return BYTES
-    try:
-        return _NAMES[array.dtype.newbyteorder("<")]
-    except KeyError:
-        raise ValueError(f"the protocol has no name for {array.dtype}") from None
 
 
 def dtype_of(datatype: str) -> np.dtype[Any]:
@@ -47,19 +37,20 @@ def dtype_of(datatype: str) -> np.dtype[Any]:
 
 def item_size(datatype: str) -> int:
     """Bytes of one number on the wire; KeyError for BYTES, which has no such size."""
-    return 2 if datatype == BF16 else DTYPES[datatype].itemsize
+    return _ON_WIRE[datatype].itemsize
 
 
 def unpack(raw: memoryview, datatype: str, shape: Sequence[int], name: str) -> Array:
     """`raw` as a tensor, without copying it where it is aligned. BadRequestError where the sizes differ."""
     if datatype == BYTES:
         return _unpack_bytes(raw, math.prod(shape), name).reshape(shape)
-    wanted = math.prod(shape) * item_size(datatype)
+    dtype = _ON_WIRE[datatype]
+    wanted = math.prod(shape) * dtype.itemsize
     if wanted != raw.nbytes:
         raise BadRequestError(f"{name}: {datatype} {list(shape)} takes {wanted} bytes, {raw.nbytes} were sent")
+    array = np.frombuffer(raw, dtype).reshape(shape)
     if datatype == BF16:
-        return _widened(np.frombuffer(raw, "<u2")).reshape(shape)
-    array = np.frombuffer(raw, DTYPES[datatype]).reshape(shape)
+        return _widened(array)
     if datatype == "BOOL" and raw.nbytes and array.view(np.uint8).max() > 1:
         raise BadRequestError(f"{name}: a BOOL byte must be 0 or 1")
     return array if array.flags.aligned else array.copy()
@@ -67,7 +58,7 @@ def unpack(raw: memoryview, datatype: str, shape: Sequence[int], name: str) -> A
 
 def pack(array: Array, datatype: str) -> memoryview | bytes:
     """The bytes of a tensor as they go on the wire; a view where its memory is already so."""
-    if array.dtype == object:
+    if array.dtype.hasobject:
         return b"".join(struct.pack("<I", len(item)) + item for item in array.ravel())
     if datatype == BF16:
         array = _narrowed(array)

@@ -37,7 +37,7 @@ def from_json(data: Any, datatype: str, shape: tuple[int, ...], name: str) -> Ar
 def to_json(array: Array) -> list[str] | Array:
     """Flat, row-major, for orjson to write: NaN and infinities become null, which JSON has; each number is as short as
     its datatype allows. BYTES become text, broken UTF-8 replaced."""
-    if array.dtype == object:
+    if array.dtype.hasobject:
         return [item.decode("utf-8", "replace") for item in array.reshape(-1)]
     return np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(-1)
 

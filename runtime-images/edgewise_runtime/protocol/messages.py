@@ -28,7 +28,7 @@ class Tensor:
 
     @property
     def nbytes(self) -> int:
-        return self.data.nbytes if self.data.dtype != object else sum(map(len, self.data.flat))
+        return sum(map(len, self.data.flat)) if self.data.dtype.hasobject else self.data.nbytes
 
 
 @dataclass(slots=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import orjson
 
 from edgewise_runtime.engines.base import TensorSpec
-from edgewise_runtime.errors import BadRequestError, shown
-from edgewise_runtime.protocol import fields
+from edgewise_runtime.errors import BadRequestError
+from edgewise_runtime.protocol import fields, rules
 from edgewise_runtime.protocol.binary import SIZE, read_tensors, split
 from edgewise_runtime.protocol.datatypes import BYTES, item_size, pack, unpack
 from edgewise_runtime.protocol.layouts import LONGEST, Layouts
@@ -41,7 +42,7 @@ def _decode(body: memoryview, json_size: int | None, model: str, version: str) -
         raise BadRequestError("the request has no inputs")
     parameters = fields.parameters(message, "")
     binary = _outputs(message)
-    default = fields.flag(parameters, BINARY_DEFAULT, "parameters") or False
+    default = rules.flag(parameters, BINARY_DEFAULT, "parameters") or False
     return InferRequest(
         model=model,
         version=version,
@@ -51,7 +52,7 @@ def _decode(body: memoryview, json_size: int | None, model: str, version: str) -
         outputs=tuple(binary),
         binary={name: wanted for name, wanted in binary.items() if wanted is not None},
         binary_default=default,
-        timeout=fields.microseconds(parameters, TIMEOUT),
+        timeout=rules.microseconds(parameters, TIMEOUT),
     )
 
 
@@ -91,17 +92,18 @@ def encode_request(request: InferRequest) -> tuple[bytes, int]:
 
 def _outputs(message: fields.Json) -> dict[str, bool | None]:
     """{requested output: whether it wants binary data, where it says}."""
-    wanted: dict[str, bool | None] = {}
-    for item in fields.objects(message, "outputs", ""):
-        name = fields.name_of(item, "outputs")
-        parameters = fields.parameters(item, f"{name}: ")
-        unknown = {"classification", "shared_memory_region"} & set(parameters)
-        if unknown:
-            raise BadRequestError(f"{name}: the extension {min(unknown)} is not served here")
-        if name in wanted:
-            raise BadRequestError(f"outputs names {shown(name)} twice")
-        wanted[name] = fields.flag(parameters, BINARY, name)
-    return wanted
+    outputs = fields.objects(message, "outputs")
+    if not outputs:
+        return {}
+    names = [rules.name(item.get("name"), "outputs") for item in outputs]
+    rules.distinct(names, "outputs")
+    return {name: _wants_binary(item, name) for name, item in zip(names, outputs, strict=True)}
+
+
+def _wants_binary(output: fields.Json, name: str) -> bool | None:
+    parameters = fields.parameters(output, f"{name}: ")
+    rules.no_extension(parameters, name)
+    return rules.flag(parameters, BINARY, name)
 
 
 def _one_element(body: memoryview, spec: TensorSpec) -> Tensor:
@@ -122,10 +124,8 @@ def _raw_shape(spec: TensorSpec, size: int) -> tuple[int, ...]:
         raise BadRequestError(
             f"{spec.name}: shape {list(spec.shape)} cannot be worked out from a raw request; send a JSON part"
         )
-    known = item_size(spec.datatype)
-    for length in shape:
-        known *= length if length != -1 else 1
     if -1 in shape:
+        known = item_size(spec.datatype) * math.prod(length for length in shape if length != -1)
         if size % known or not size:
             raise BadRequestError(f"{spec.name}: {size} bytes do not fill shape {list(spec.shape)}")
         shape[shape.index(-1)] = size // known

@@ -81,7 +81,7 @@ class Dispatch:
     ) -> list[Array] | None:
         """As `run`, without a wait; None where there would be one: the model is not quick, or others wait for it."""
         line = self._line(served)
-        if line.calls or not line.pace.quick(size) or not line.may_run_at_once(served.session.provider):
+        if not line.may_run_at_once(served.session.provider, size) or line.calls:
             return None
         started = time.perf_counter()
         try:
@@ -104,7 +104,8 @@ class Dispatch:
         """One array for each of `names`. `size`: bytes of the request. ServingError where there is no answer.
 
         `deadline`: monotonic seconds; DeadlineError at once where the answer would be later, and in the moment in which
-        it passes where the request still waits then. Returns, or is cancelled, only when no thread holds `feeds`.
+        it passes where the request still waits then. Returns, or is cancelled, only when no thread holds `feeds`; if it
+        is cancelled twice, as at the end of the process, at once.
         """
         arrays = self.run_now(served, feeds, names, size)
         if arrays is not None:

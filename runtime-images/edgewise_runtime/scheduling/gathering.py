@@ -1,7 +1,7 @@
 """Makes one run of several requests: which may share one, how they are joined and parted, whether it pays.
 
-Only models whose first dimension was found to be a batch (tuning/batches.py) get here. A run that fails is done again
-one by one, so that a poisoned request fails alone. Called by line.py and, in worker threads, by dispatch.py.
+Only models whose rows were found not to know of each other (tuning/trial.py) get here. A run that fails is done again
+one by one, so that a poisoned request fails alone. Called by dispatch.py and, in worker threads, by workers.py.
 """
 
 from __future__ import annotations

@@ -36,14 +36,20 @@ class Line:
     """Those who wait, the first to come first. Changed by the methods below only."""
     _backlog: float = 0.0  # seconds that those who wait will take, one by one
     _last_rows: int = 1
-    _provider: str = ""  # the last one looked at
+    _provider: str | None = None  # the last one looked at
     _on_cpu: bool = False
 
-    def may_run_at_once(self, provider: str) -> bool:
-        """Whether a quick run may hold the event loop: not on an accelerator, which may hang."""
-        if provider is not self._provider:
-            self._provider, self._on_cpu = provider, on_cpu(provider)
-        return self.steady and self._on_cpu
+    def may_run_at_once(self, provider: str, size: int) -> bool:
+        """Whether a run on `size` bytes may hold the event loop: it is quick, and no accelerator, which may hang."""
+        if provider != self._provider:
+            self._move_to(provider)
+        return self._on_cpu and self.steady and self.pace.quick(size)
+
+    def _move_to(self, provider: str) -> None:
+        """How quick the model was on another device says nothing of this one."""
+        if self._provider is not None:
+            self.pace = Pace()
+        self._provider, self._on_cpu = provider, on_cpu(provider)
 
     def append(self, call: Call) -> None:
         self.calls.append(call)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from queue import SimpleQueue
@@ -16,6 +17,8 @@ from typing import NamedTuple
 from edgewise_runtime.scheduling import gathering
 from edgewise_runtime.scheduling.call import Call
 from edgewise_runtime.scheduling.gathering import Ran
+
+log = logging.getLogger(__name__)
 
 
 class _Job(NamedTuple):
@@ -35,10 +38,20 @@ class Workers:
     def run(self, calls: Sequence[Call], done: Callable[[Ran], None]) -> None:
         """Calls of one session. `done` is called on this event loop, if that still runs then."""
         self._unfinished += 1
-        if self._started < min(self._unfinished, self.threads):
-            self._started += 1
-            Thread(target=_work, args=(self._jobs,), name=f"model-{self._started}", daemon=True).start()
-        self._jobs.put(_Job(calls, asyncio.get_running_loop(), partial(self._done, done)))
+        job = _Job(calls, asyncio.get_running_loop(), partial(self._done, done))
+        try:
+            if self._started < min(self._unfinished, self.threads):
+                self._start_another()
+        except RuntimeError as error:  # the pod may have no more threads: the limit of its pids
+            log.error("no thread to run models in", extra={"detail": str(error), "threads": self._started})
+            if not self._started:
+                job.loop.call_soon(job.done, Ran([error for _ in calls], 0.0))
+                return
+        self._jobs.put(job)
+
+    def _start_another(self) -> None:
+        Thread(target=_work, args=(self._jobs,), name=f"model-{self._started + 1}", daemon=True).start()
+        self._started += 1
 
     def _done(self, done: Callable[[Ran], None], ran: Ran) -> None:
         self._unfinished -= 1

@@ -60,10 +60,17 @@ class Notebook:
         return self._folder / f"{name}.json"
 
     def _forget_the_oldest(self) -> None:
-        pages = sorted(self._folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
+        pages = sorted(self._folder.glob("*.json"), key=_written)
         for path in pages[:-_PAGES]:
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
+            path.unlink(missing_ok=True)
+
+
+def _written(page: Path) -> float:
+    """Seconds since 1970; 0 where another pod has just thrown it out."""
+    try:
+        return page.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 @lru_cache(maxsize=1)

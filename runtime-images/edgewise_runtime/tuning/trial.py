@@ -17,7 +17,7 @@ from edgewise_runtime.tuning.choice import Measurement
 
 SLICE = 0.08  # seconds for one setting: dozens of runs of a small network, and a few at least of any other
 _FEWEST, _MOST = 4, 200  # runs; of four, one was disturbed by nobody
-_SAME = {"rtol": 1e-2, "atol": 1e-3}  # kernels for one row round differently from those for many; FP16 by 1e-3
+_RELATIVE, _ABSOLUTE = 1e-2, 1e-3  # kernels for one row round differently from those for many; FP16 by 1e-3
 
 
 def measurable(session: Session) -> bool:
@@ -96,7 +96,7 @@ def _same(whole: Array, parts: Sequence[Array]) -> bool:
     if whole.dtype.kind not in "fc":
         return bool(np.array_equal(whole, joined))
     scale = float(np.nanmax(np.abs(whole.astype(np.float64)), initial=0.0))
-    return bool(np.allclose(whole, joined, _SAME["rtol"], _SAME["atol"] * scale, equal_nan=True))
+    return bool(np.allclose(whole, joined, _RELATIVE, _ABSOLUTE * scale, equal_nan=True))
 
 
 def _repeated(run: Callable[[], float], workers: int) -> list[float]:

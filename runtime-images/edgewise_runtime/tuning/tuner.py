@@ -73,6 +73,7 @@ class _Trials:
         self._subject = subject
         self._deadline = deadline
         self._measured: list[Measurement] = []
+        self._loading = 0.0  # seconds the model takes to load
 
     def run(self) -> tuple[Session, Choice]:
         began = time.monotonic()

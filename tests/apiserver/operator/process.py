@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from tests.cluster import audit
 from tests.cluster.apiserver import ApiServer
+from tests.cluster.ports import free_port
 from tests.cluster.waiting import NotReadyError, wait_for
 
 
@@ -106,9 +106,3 @@ def operator(
                 running.stop()
         finally:
             running.process.kill()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from edgewise.api.names import DEPLOYMENT_LABEL, REPORT_AUDIENCE
+from edgewise.api.names import DEPLOYMENT_LABEL, GATEWAY_ROLE, REPORT_AUDIENCE, ROLE_LABEL
 from edgewise.cluster.client import Client
 from edgewise.contract.plan import PLAN_KEY
 from edgewise.contract.plan import Plan as DevicePlan
@@ -26,9 +26,9 @@ from edgewise.controller.tokens import TokenVerifier
 from edgewise.core.outcome import Plan
 from tests.apiserver.operator import children
 from tests.apiserver.operator.bench import Bench
-from tests.apiserver.operator.process import free_port
 from tests.cluster import audit
 from tests.cluster.apiserver import ApiServer
+from tests.cluster.ports import free_port
 
 pytestmark = pytest.mark.apiserver
 
@@ -114,8 +114,9 @@ def service_account(api: ApiServer, namespace: str) -> None:
     api.client.post(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "default"}})
 
 
-def pod(api: ApiServer, namespace: str, name: str, of: str, node: str) -> None:
-    labels = {DEPLOYMENT_LABEL: of, "app.kubernetes.io/managed-by": "edgewise"}
+def pod(api: ApiServer, namespace: str, name: str, of: str, node: str, **more: str) -> None:
+    """more: labels."""
+    labels = {DEPLOYMENT_LABEL: of, "app.kubernetes.io/managed-by": "edgewise", **more}
     containers = [{"name": "runtime", "image": "runtime:1"}]
     body = {"metadata": {"name": name, "labels": labels}, "spec": {"nodeName": node, "containers": containers}}
     api.client.post(f"/api/v1/namespaces/{namespace}/pods", body)
@@ -128,6 +129,15 @@ async def test_a_device_that_speaks_for_itself_is_heard(site: Site) -> None:
     assert (received.at, received.report.serving) == (1000.0, "1.0.0-abc")
     assert site.bench.waiting() == {site.key}
     assert site.result("accepted") == 1
+
+
+async def test_a_gateway_is_heard_as_what_it_is(site: Site) -> None:
+    pod(site.api, site.bench.namespace, "gateway", "digits", site.node, **{ROLE_LABEL: GATEWAY_ROLE})
+    await site.bench.catch_up()
+    assert (await site.send(site.report(pod="gateway", profile=""), site.token("gateway")))[0] == 200
+    observed = site.bench.gatherer.deployment(site.key)
+    assert observed is not None
+    assert (set(observed.reports), set(observed.gateway.reports)) == (set(), {"gateway"})
 
 
 async def test_the_reply_has_the_plan_when_the_device_follows_an_older_one(site: Site) -> None:

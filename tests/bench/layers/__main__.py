@@ -1,19 +1,20 @@
 """Measures the HTTP layers of servers.py in turns, on one core, and writes build/bench/http-layers.json."""
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 
 from tests.bench.figures import Figure, Report
 from tests.bench.serving import messages, models
 from tests.bench.serving.clients import Connection, requests_per_second
+from tests.bench.serving.consumption import cpu_seconds
 from tests.bench.serving.messages import Message
 from tests.bench.serving.models import Model
-from tests.bench.serving.processes import CLIENT, Command, Contestant, free_port, program, started
+from tests.bench.serving.processes import CLIENT, Command, Contestant, program, started
 from tests.bench.serving.timing import interleaved, timed
 from tests.cluster.command import run
+from tests.cluster.ports import free_port
 
 CONTESTANTS = [
     ("httptools", "asyncio"), ("httptools", "uvloop"), ("buffered", "uvloop"), ("aiohttp", "asyncio"),
@@ -32,7 +33,6 @@ ROUNDS = 5
 EACH = 100
 SECONDS = 2
 HEAP = {"MALLOC_MMAP_THRESHOLD_": str(2**22), "MALLOC_TRIM_THRESHOLD_": str(2**23)}  # as the runtime sets it
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
@@ -62,7 +62,7 @@ def one_connection(model: Model, report: Report) -> None:
         samples = {}
         for name, contestant in contestants.items():
             connection = connections.enter_context(Connection(contestant.port))
-            samples[name] = timed(lambda connection=connection: connection.ask(message))  # type: ignore[misc]
+            samples[name] = timed(partial(connection.ask, message))
         for name, medians in interleaved(samples, ROUNDS, EACH).items():
             report.add(Figure(f"{name}: p50 of 602 KB, 1 connection", medians, "ms"))
 
@@ -86,11 +86,6 @@ def cpu_of_a_request(contestant: Contestant, message: Message) -> float:
     before = cpu_seconds(contestant.pid)
     rate = requests_per_second(contestant.port, message, CLIENT, SECONDS)
     return (cpu_seconds(contestant.pid) - before) / (rate * SECONDS) * 1e6
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def imported(report: Report) -> None:

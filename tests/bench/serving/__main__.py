@@ -1,19 +1,11 @@
-"""`python -m tests.bench.serving [--only NAME,NAME]`: measures, prints the table, writes build/bench/serving.json.
+"""`python -m tests.bench.serving [--only NAME,NAME]`: the runtime against its rivals, into build/bench/serving.json."""
 
-A part of the figures is written to build/bench/partial/: build/bench/serving.json is always one whole run.
-"""
-
-import argparse
 import os
-import sys
-import traceback
-from collections.abc import Callable
-from pkgutil import resolve_name
 
-from tests.bench.figures import FOLDER, Report
+from tests.bench.command import measure
+from tests.bench.figures import Report
 from tests.bench.serving.processes import CLIENT, prioritised
 from tests.cluster.locking import exclusive
-from tests.cluster.progress import say
 
 HERE = "tests.bench.serving"
 FIGURES = {  # name: function(report), imported when it is its turn
@@ -37,37 +29,10 @@ FIGURES = {  # name: function(report), imported when it is its turn
 
 
 def main() -> None:
-    wanted = _wanted()
-    with exclusive("bench-running"), prioritised():
-        _measure(wanted)
-
-
-def _measure(wanted: list[str]) -> None:
-    report, broken = Report("serving"), []
+    report = Report("serving")
     report.settings["all"] = "each server kept to one core, its client to another, unless it says otherwise"
-    for name in wanted or FIGURES:
-        say(name)
-        os.sched_setaffinity(0, {CLIENT})
-        try:
-            measure: Callable[[Report], None] = resolve_name(FIGURES[name])
-            measure(report)
-        except Exception:  # noqa: BLE001  a quarter of an hour of other figures must not be lost
-            traceback.print_exc()
-            broken.append(name)
-    say(f"wrote {report.write(FOLDER / 'partial' if wanted else FOLDER)}")
-    if broken:
-        sys.exit(f"could not be measured: {', '.join(broken)}")
-
-
-def _wanted() -> list[str]:
-    """Empty: all."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.serving", description=str(__doc__).splitlines()[0])
-    parser.add_argument("--only", default="", help=f"some of: {','.join(FIGURES)}")
-    wanted = [name for name in parser.parse_args().only.split(",") if name]
-    unknown = sorted(set(wanted) - set(FIGURES))
-    if unknown:
-        parser.error(f"no figure {', '.join(unknown)}; there are {', '.join(FIGURES)}")
-    return wanted
+    with exclusive("bench-running"), prioritised():
+        measure(report, FIGURES, before_each=lambda: os.sched_setaffinity(0, {CLIENT}))
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def memory(report: Report) -> None:
     for model in (models.mlp(), models.cnn()):
         message = binary(model)
         private: dict[str, list[float]] = {"ours": [], "still": []}
-        shared: dict[str, list[float]] = {"ours": [], "still": []}
+        proportional: dict[str, list[float]] = {"ours": [], "still": []}
         for _ in range(MEMORY_ROUNDS):
             with ours.serving(model) as own, floor.serving("still", model, message) as alone:
                 report.settings |= {"ours": own.settings, "still": alone.settings}
@@ -50,8 +50,8 @@ def memory(report: Report) -> None:
                         connection.ask(message)
                 for name, contestant in (("ours", own), ("still", alone)):
                     private[name].append(private_memory(contestant.pid))
-                    shared[name].append(_smaps(contestant.pid)["Pss"])
-        for kind, figures_of, limit in (("private", private, 40), ("PSS", shared, 60)):
+                    proportional[name].append(_smaps(contestant.pid)["Pss"])
+        for kind, figures_of, limit in (("private", private, 40), ("PSS", proportional, 60)):
             over_bare = minus(figures_of["ours"], figures_of["still"])
             name = f"memory over a bare ONNX Runtime process, {kind} ({model.name})"
             report.add(Figure(name, over_bare, "MiB", limit=limit, raw=figures_of))
@@ -68,15 +68,15 @@ def _cores_used(server: Contestant, message: Message) -> float:
     with Connection(server.port) as connection:
         for _ in range(RATE):
             connection.ask(message)
-        began, before = time.perf_counter(), _cpu_seconds(server.pid)
+        began, before = time.perf_counter(), cpu_seconds(server.pid)
         for number in range(RATE * SECONDS):
             time.sleep(max(0.0, began + number / RATE - time.perf_counter()))
             connection.ask(message)
-        return (_cpu_seconds(server.pid) - before) / (time.perf_counter() - began)
+        return (cpu_seconds(server.pid) - before) / (time.perf_counter() - began)
 
 
-def _cpu_seconds(pid: int) -> float:
-    """From the scheduler's own count in nanoseconds; the clock ticks of /proc/<pid>/stat are too coarse."""
+def cpu_seconds(pid: int) -> float:
+    """From the scheduler's count of nanoseconds, all threads; the clock ticks of /proc/<pid>/stat are too coarse."""
     return sum(int(file.read_text().split()[0]) for file in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
 
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from tests.bench.serving.messages import Message
 from tests.bench.serving.models import Model
-from tests.bench.serving.processes import Command, Contestant, free_port, program, started
+from tests.bench.serving.processes import Command, Contestant, program, started
 from tests.bench.serving.timing import Samples
+from tests.cluster.ports import free_port
 
 SETTINGS = {
     "raw": "session.run in a process of its own, 1 thread, no spinning",

@@ -32,7 +32,8 @@ def fuzz(report: Report) -> None:
     """Each tool against the same device; atheris against the decoder alone."""
     sent: Counter[str] = Counter()
     found: Complaints = []
-    KEPT.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(KEPT, ignore_errors=True)  # what an earlier run found
+    KEPT.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as folder, fuzzed_device(Path(folder)) as device:
         _warm_up(device)
         before = private_memory(device.pid)

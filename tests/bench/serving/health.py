@@ -4,12 +4,13 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from tests.bench.figures import Figure, Report
 from tests.bench.serving import models, ours
 from tests.bench.serving.clients import Connection
 from tests.bench.serving.messages import HEALTH, Message, rounds
-from tests.bench.serving.timing import percentile
+from tests.bench.serving.timing import percentile, seconds_of, timed
 
 ROUNDS, PROBES, PAUSE = 5, 200, 0.01
 RUN = 0.2  # seconds one inference takes
@@ -34,21 +35,15 @@ def rounds_lasting(seconds: float, ask: Callable[[Message], object]) -> int:
     """What to send the slow model so that it takes `seconds` on this machine."""
     model, number = models.slow(), 50
     for _ in range(3):
-        message = rounds(model, number)
-        number = max(1, round(number * seconds / min(_timed(ask, message) for _ in range(5))))
+        took = min(timed(partial(ask, rounds(model, number)))(5))
+        number = max(1, round(number * seconds / took))
     return number
-
-
-def _timed(ask: Callable[[Message], object], message: Message) -> float:
-    began = time.perf_counter()
-    ask(message)
-    return time.perf_counter() - began
 
 
 def _probes(connection: Connection) -> list[float]:
     seconds = []
     for _ in range(PROBES):
-        seconds.append(_timed(connection.ask, HEALTH))
+        seconds.append(seconds_of(partial(connection.ask, HEALTH)))
         time.sleep(PAUSE)
     return seconds
 
@@ -61,9 +56,7 @@ def _kept_busy(port: int, message: Message, taken: list[float]) -> Iterator[None
     def work() -> None:
         with Connection(port) as connection:
             while not done.is_set():
-                began = time.perf_counter()
-                connection.ask(message)
-                taken.append(time.perf_counter() - began)
+                taken.append(seconds_of(partial(connection.ask, message)))
 
     thread = threading.Thread(target=work)
     thread.start()

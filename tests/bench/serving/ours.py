@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from tests.bench.serving.models import Model
-from tests.bench.serving.processes import SERVER, Command, Contestant, free_port, started
+from tests.bench.serving.processes import SERVER, Command, Contestant, started
+from tests.cluster.ports import free_port
 
 COMMAND = str(Path(sys.executable).with_name("edgewise-runtime"))
 

@@ -3,13 +3,14 @@
 import asyncio
 import time
 from dataclasses import dataclass, field
+from functools import partial
 
 from tests.bench.figures import Figure, Report
 from tests.bench.serving import models, ours
 from tests.bench.serving.clients import Connection
 from tests.bench.serving.health import rounds_lasting
 from tests.bench.serving.messages import Message, rounds
-from tests.bench.serving.timing import percentile
+from tests.bench.serving.timing import over, percentile, seconds_of, timed
 
 ROUNDS = 3
 RUN = 0.02  # seconds of one inference: 50 a second is all that one core can do
@@ -73,7 +74,7 @@ def overload(report: Report) -> None:
         with Connection(server.port) as connection:
             message = rounds(models.slow(), rounds_lasting(RUN, connection.ask))
             for _ in range(ROUNDS):
-                quiet = percentile([_timed(connection, message) for _ in range(UNLOADED)], 0.99)
+                quiet = percentile(timed(partial(connection.ask, message))(UNLOADED), 0.99)
                 flood = _Flood(server.port, message)
                 asyncio.run(flood.run())
                 recoveries.append(_recovery(connection, message, quiet * CALM))
@@ -82,7 +83,7 @@ def overload(report: Report) -> None:
                 raw["refused p99"].append(percentile(flood.seconds.get(429, [0.0]), 0.99) * 1000)
                 raw["admitted/s"].append(len(flood.seconds[200]) / SECONDS)
                 raw["wrong"].append(flood.wrong)
-    ratio = [loaded / quiet for loaded, quiet in zip(raw["admitted p99"], raw["unloaded p99"], strict=True)]
+    ratio = over(raw["admitted p99"], raw["unloaded p99"])
     name = f"overload at {TIMES}x"
     report.add(Figure(f"{name}: admitted p99 / unloaded p99", ratio, "x", limit=3, raw=raw))
     report.add(Figure(f"{name}: recovery", recoveries, "s", limit=2))
@@ -91,19 +92,13 @@ def overload(report: Report) -> None:
     report.add(Figure(f"{name}: admitted", raw["admitted/s"], "1/s", "more"))
 
 
-def _timed(connection: Connection, message: Message) -> float:
-    began = time.perf_counter()
-    connection.ask(message)
-    return time.perf_counter() - began
-
-
 def _recovery(connection: Connection, message: Message, calm: float) -> float:
     """Seconds after the last due request until answers are as quick as before."""
     ended, streak, since = time.perf_counter(), 0, 0.0
     while streak < IN_A_ROW:
         began = time.perf_counter()
         try:
-            quick = _timed(connection, message) <= calm
+            quick = seconds_of(partial(connection.ask, message)) <= calm
         except RuntimeError:  # still refused
             quick = False
         since = began if quick and not streak else since

@@ -91,12 +91,6 @@ def program(module: str, *arguments: object) -> list[str]:
     return [sys.executable, "-m", module, *map(str, arguments)]
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 def answers(port: int, path: str) -> bool:
     """Whether a GET is answered with 200 just now."""
     try:

@@ -15,7 +15,8 @@ from tests.bench.serving import models, ours
 from tests.bench.serving.clients import Connection
 from tests.bench.serving.messages import Message, binary
 from tests.bench.serving.models import Model
-from tests.bench.serving.processes import CLIENT, SERVER, USABLE, Command, free_port, started
+from tests.bench.serving.processes import CLIENT, SERVER, USABLE, Command, started
+from tests.cluster.ports import free_port
 from tests.runtime.agent.devices import mount
 from tests.runtime.agent.documents import NODE, PROFILE, plan, release, source
 

@@ -1,5 +1,6 @@
 """Asks contestants in turns, so that what disturbs the machine disturbs all of them, and takes medians."""
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -10,18 +11,15 @@ Samples = Callable[[int], list[float]]
 _WARM = 3  # first requests of a turn, not counted: the others have had the caches
 
 
-def timed(ask: Callable[[], object]) -> Samples:
+def seconds_of(ask: Callable[[], object]) -> float:
     """`ask` by the clock."""
+    began = time.perf_counter()
+    ask()
+    return time.perf_counter() - began
 
-    def samples(count: int) -> list[float]:
-        seconds = []
-        for _ in range(count):
-            began = time.perf_counter()
-            ask()
-            seconds.append(time.perf_counter() - began)
-        return seconds
 
-    return samples
+def timed(ask: Callable[[], object]) -> Samples:
+    return lambda count: [seconds_of(ask) for _ in range(count)]
 
 
 def interleaved(contestants: Mapping[str, Samples], rounds: int, each: int) -> dict[str, list[float]]:
@@ -55,4 +53,4 @@ def share(part: list[float], whole: list[float]) -> list[float]:
 def percentile(values: list[float], share: float) -> float:
     """The smallest value that `share` of them do not exceed."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]

@@ -25,7 +25,7 @@ async def other() -> AsyncIterator[FileServer]:
 
 @pytest.fixture
 def access(tmp_path: Path) -> Access:
-    return Access(tmp_path / "secrets", allowed_addresses=frozenset({"127.0.0.1"}), stall_seconds=0.3)
+    return Access(tmp_path / "secrets", allowed_addresses=frozenset({"127.0.0.1"}), stall_seconds=1.5)
 
 
 @pytest.fixture

@@ -32,14 +32,14 @@ class TestDevice:
         self.plan_folder = root / "plan"
         self.models = Models()
         self.plans = Plans(self.cache, self.plan_folder)
-        access = Access(root / "secrets", frozenset({"127.0.0.1"}), stall_seconds=0.5)
+        access = Access(root / "secrets", frozenset({"127.0.0.1"}), stall_seconds=1.5)
         stock = Stock(Cache(self.cache), Fetcher(access))
         self.switching = Switching(Device(NODE, PROFILE, self.cache), self.plans, stock, self.models)
 
-    def follow(self, document: Plan) -> None:
+    async def follow(self, document: Plan) -> None:
         """Mount it and have it seen at once."""
         mount(self.plan_folder, document)
-        self.plans.poll()
+        await self.plans.poll()
 
     @property
     def states(self) -> dict[str, tuple[str, str]]:
@@ -84,7 +84,7 @@ def mount(folder: Path, document: Plan) -> None:
 async def device(root: Path) -> AsyncIterator[TestDevice]:
     """On until the block ends, then off as by SIGTERM. An error in the agent fails the test."""
     running = TestDevice(root)
-    running.plans.start()
+    await running.plans.start()
     parts = [running.switching.run(), running.switching.accelerators.run()]
     tasks = [asyncio.ensure_future(part) for part in parts]
     try:

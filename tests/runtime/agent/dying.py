@@ -5,31 +5,13 @@ disk, or what is served. Exits with 0 once the wanted release is served, having 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
-import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from edgewise_runtime.models import Models
 from tests.runtime.agent.devices import device
-
-
-def deadly(step: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Wraps functions, all counted together, so that call number `step` (from 0) is the last thing that happens."""
-    calls = itertools.count()
-
-    def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any, **options: Any) -> Any:
-            if next(calls) == step:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return function(*arguments, **options)
-
-        return call
-
-    return wrap
+from tests.runtime.deadly import deadly
 
 
 async def follow(root: Path, release: str) -> None:

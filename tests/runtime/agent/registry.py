@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import json
 import shutil
-import socket
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.cluster.pki import Certificate
+from tests.cluster.ports import free_port
 from tests.runtime.agent.waiting import PATIENCE_SECONDS
 
 USER, PASSWORD = "ada", "love"
@@ -77,7 +77,7 @@ async def registry(folder: Path, http: dict[str, Any] | None = None, **auth: Any
     binary = shutil.which("docker-registry")
     assert binary, "docker-registry is not installed: run `make`, or apt-get install docker-registry"
     folder.mkdir(parents=True, exist_ok=True)
-    port = _free_port()
+    port = free_port()
     configuration = {
         "version": 0.1,
         "log": {"level": "error"},
@@ -149,12 +149,6 @@ async def token_server(signer: Certificate) -> AsyncIterator[TokenServer]:
         yield server
     finally:
         await runner.cleanup()
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 async def _listening(port: int, log: Path) -> None:

@@ -44,7 +44,7 @@ async def prepared(server: FileServer, root: Path) -> Path:
     """A device that serves r1 and will find that r2 is wanted."""
     root.mkdir()
     async with device(root) as edge:
-        edge.follow(wanting(server, 1, "r1"))
+        await edge.follow(wanting(server, 1, "r1"))
         await edge.until_serving("r1")
     mount(root / "plan", wanting(server, 2, "r2"))
     return root
@@ -73,7 +73,7 @@ async def test_a_crash_before_any_step_leaves_the_old_release_or_the_new_one(
         async with device(root) as edge:
             await until(partial(getattr, edge.models, "ready"), f"anything is served after a crash at step {step}")
             assert (edge.models.release, edge.answer()) in (("r1", 1), ("r2", 2)), f"after a crash at step {step}"
-            edge.follow(wanting(server, 3, "r2"))
+            await edge.follow(wanting(server, 3, "r2"))
             await edge.until_serving("r2")
             assert edge.answer() == 2
         server.faults.clear()

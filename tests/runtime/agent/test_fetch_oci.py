@@ -14,8 +14,8 @@ from edgewise.api.edgemodel import Source
 from edgewise.api.names import Reason
 from edgewise_runtime.agent.failure import Failure
 from edgewise_runtime.agent.fetch import Access, Fetcher, Order
-from edgewise_runtime.agent.fetch.credentials import Credentials
 from edgewise_runtime.agent.fetch.oci import Reference
+from edgewise_runtime.credentials import Credentials
 from tests.cluster.pki import Authority
 from tests.runtime.agent import documents
 from tests.runtime.agent.documents import source

@@ -6,10 +6,13 @@ import ssl
 from pathlib import Path
 
 import pytest
+from yarl import URL
 
 from edgewise.api.base import SecretKeyRef, SecretRef
 from edgewise.api.names import Reason
 from edgewise_runtime.agent.fetch import Access
+from edgewise_runtime.agent.fetch.web import Request
+from edgewise_runtime.credentials import Credentials
 from tests.cluster.pki import Authority
 from tests.runtime.agent.documents import source
 from tests.runtime.agent.fetching import CONTENT, failure_of, fetch
@@ -111,3 +114,9 @@ async def test_a_private_server_is_trusted_with_its_own_ca_only(access: Access, 
         assert "caSecretRef" in failure.message
         trusted = source(uri, CONTENT, ca_secret_ref=SecretKeyRef(name="ca", key="ca.crt"))
         assert await fetch(access, trusted, part) == CONTENT
+
+
+def test_credentials_are_in_no_repr() -> None:
+    known = Credentials("a-token", "me", "a-password")
+    said = f"{known!r} {Request(URL('https://files/1'), authorization=known.header())!r}"
+    assert not any(secret in said for secret in ("a-token", "a-password", known.basic()))

@@ -43,7 +43,7 @@ def session(edge: TestDevice) -> Standby:
 async def test_a_loss_is_reported_and_so_is_the_return(server: FileServer, tmp_path: Path, required: bool) -> None:
     accelerator = FaultyDevice(tmp_path)
     async with device(tmp_path) as edge:
-        edge.follow(plan_for(server, tmp_path, accelerator, required))
+        await edge.follow(plan_for(server, tmp_path, accelerator, required))
         await edge.until_serving("r1")
         assert edge.report("digits").provider == library()
         accelerator.pull()

@@ -62,7 +62,7 @@ def answer(edge: TestDevice, model: str, output: str) -> list[Any]:
 
 async def test_members_and_pipeline_answer_side_by_side(document: Plan, tmp_path: Path) -> None:
     async with device(tmp_path) as edge:
-        edge.follow(document)
+        await edge.follow(document)
         await edge.until_serving("r1")
         assert set(edge.models.current()) == {"finder", "colour", "digits"}
         assert answer(edge, "colour", "label") == [b"blue"]
@@ -74,7 +74,7 @@ async def test_a_restarted_device_serves_them_again_without_anybodys_help(
     document: Plan, server: FileServer, tmp_path: Path
 ) -> None:
     async with device(tmp_path) as edge:
-        edge.follow(document)
+        await edge.follow(document)
         await edge.until_serving("r1")
     server.files.clear()
     async with device(tmp_path) as edge:
@@ -84,11 +84,11 @@ async def test_a_restarted_device_serves_them_again_without_anybodys_help(
 
 async def test_changed_labels_are_another_model_of_the_same_file(document: Plan, tmp_path: Path) -> None:
     async with device(tmp_path) as edge:
-        edge.follow(document)
+        await edge.follow(document)
         await edge.until_serving("r1")
         finder = edge.models.find("finder").session
         german = changed(document.releases[0], {**COLOUR, "labels": ["rot", "grün", "blau"]}, STEPS, name="r2")
-        edge.follow(then(document, plan(1, german)))
+        await edge.follow(then(document, plan(1, german)))
         await edge.until_serving("r2")
         assert answer(edge, "digits", "name.label") == [b"blau"]
         assert edge.models.find("finder").session is finder
@@ -98,10 +98,10 @@ async def test_a_pipeline_that_does_not_fit_its_models_leaves_the_release_before
     document: Plan, tmp_path: Path
 ) -> None:
     async with device(tmp_path) as edge:
-        edge.follow(document)
+        await edge.follow(document)
         await edge.until_serving("r1")
         wrong = changed(document.releases[0], COLOUR, [STEPS[0], {**STEPS[1], "crop": "quads"}], name="r2")
-        edge.follow(then(document, plan(1, wrong)))
+        await edge.follow(then(document, plan(1, wrong)))
         await edge.until_state("Failed", Reason.LOAD_FAILED, "finder")
         assert "crop 'quads' is no output of step find" in edge.report("finder").message
         assert answer(edge, "digits", "name.label") == [b"blue"]

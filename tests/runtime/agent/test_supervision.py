@@ -1,3 +1,5 @@
+"""The agent's parts go on, whatever becomes of one of them."""
+
 from __future__ import annotations
 
 import asyncio
@@ -7,6 +9,7 @@ import pytest
 
 from edgewise_runtime.agent import supervision
 from tests.runtime.agent.waiting import until
+from tests.unit.fake_time import run
 
 
 async def test_a_part_that_fails_is_started_again_and_the_others_never_notice(
@@ -31,3 +34,26 @@ async def test_a_part_that_fails_is_started_again_and_the_others_never_notice(
         await task
     assert "a part of the agent failed; starting it again" in caplog.text
     assert caplog.records[0].__dict__["part"] == "buggy"
+
+
+def test_a_part_that_was_well_for_a_while_is_started_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug that shows once a day must not cost more each day."""
+    attempts: list[int] = []
+
+    def noted(attempt: int, *_: float) -> float:
+        attempts.append(attempt)
+        return 1.0
+
+    async def fails_at_once_twice_and_then_once_an_hour() -> None:
+        if len(attempts) >= 2:
+            await asyncio.sleep(3600)
+        raise ZeroDivisionError
+
+    async def script() -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            parts = {"part": fails_at_once_twice_and_then_once_an_hour}
+            await asyncio.wait_for(supervision.keep_running(parts), 2.5 * 3600)
+
+    monkeypatch.setattr(supervision, "backoff", noted)
+    run(script())
+    assert attempts == [0, 1, 0, 0]

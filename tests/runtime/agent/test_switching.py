@@ -22,7 +22,7 @@ ONE, TWO, THREE = scaling(1), scaling(2), scaling(3)
 
 async def test_a_new_device_fetches_verifies_loads_and_serves(server: FileServer, tmp_path: Path) -> None:
     async with device(tmp_path) as edge:
-        edge.follow(one_model(server, "r1", TWO))
+        await edge.follow(one_model(server, "r1", TWO))
         await edge.until_serving("r1")
         report = edge.report("digits")
         assert edge.answer() == 2
@@ -33,9 +33,9 @@ async def test_a_new_device_fetches_verifies_loads_and_serves(server: FileServer
 async def test_a_newer_plan_brings_the_next_release(server: FileServer, tmp_path: Path) -> None:
     async with device(tmp_path) as edge:
         first = one_model(server, "r1", ONE)
-        edge.follow(first)
+        await edge.follow(first)
         await edge.until_serving("r1")
-        edge.follow(then(first, one_model(server, "r2", TWO)))
+        await edge.follow(then(first, one_model(server, "r2", TWO)))
         await edge.until_serving("r2")
         assert edge.answer() == 2
 
@@ -44,7 +44,7 @@ async def test_a_node_that_is_not_released_keeps_the_stable_release(server: File
     async with device(tmp_path) as edge:
         first = one_model(server, "r1", ONE)
         second = one_model(server, "r2", TWO)
-        edge.follow(then(first, second, switch=Switch(all=False, nodes=["node-9"])))
+        await edge.follow(then(first, second, switch=Switch(all=False, nodes=["node-9"])))
         await edge.until_serving("r1")
         assert server.requests_for("/r2") == []
 
@@ -53,7 +53,7 @@ async def test_a_source_that_comes_back_is_found_again(server: FileServer, tmp_p
     uri = server.url + "/late"
     async with device(tmp_path) as edge:
         server.faults["/late"] = [status(503)]
-        edge.follow(plan(1, release("r1", {"digits": source(uri, TWO)})))
+        await edge.follow(plan(1, release("r1", {"digits": source(uri, TWO)})))
         await edge.until_state("Downloading", Reason.SOURCE_UNREACHABLE)
         server.add("/late", TWO)
         await edge.until_serving("r1")
@@ -64,15 +64,15 @@ async def test_a_wrong_hash_leaves_the_old_release_and_is_tried_again_with_the_n
 ) -> None:
     async with device(tmp_path) as edge:
         first = one_model(server, "r1", ONE)
-        edge.follow(first)
+        await edge.follow(first)
         await edge.until_serving("r1")
         second = then(first, one_model(server, "r2", TWO))
         server.files["/r2"] = THREE
-        edge.follow(second)
+        await edge.follow(second)
         await edge.until_state("Failed", Reason.HASH_MISMATCH)
         assert edge.answer() == 1
         server.files["/r2"] = TWO
-        edge.follow(second.model_copy(update={"sequence": 3}))
+        await edge.follow(second.model_copy(update={"sequence": 3}))
         await edge.until_serving("r2")
 
 
@@ -93,18 +93,18 @@ async def test_what_does_not_load_or_run_leaves_the_old_release_and_is_not_tried
     monkeypatch.setattr(engines, "load", counting)
     async with device(tmp_path) as edge:
         first = one_model(server, "r1", ONE)
-        edge.follow(first)
+        await edge.follow(first)
         await edge.until_serving("r1")
         second = then(first, one_model(server, "r2", content))
-        edge.follow(second)
+        await edge.follow(second)
         await edge.until_state("Failed", Reason.LOAD_FAILED)
-        edge.follow(first.model_copy(update={"sequence": 3}))
+        await edge.follow(first.model_copy(update={"sequence": 3}))
         await edge.until_serving("r1")
-        edge.follow(second.model_copy(update={"sequence": 4}))
+        await edge.follow(second.model_copy(update={"sequence": 4}))
         await edge.until_state("Failed", Reason.LOAD_FAILED)
         assert edge.answer() == 1
         assert loads.count(sha256(content)) == 1
-        edge.follow(then(first, one_model(server, "r3", THREE), sequence=5))
+        await edge.follow(then(first, one_model(server, "r3", THREE), sequence=5))
         await edge.until_serving("r3")
 
 
@@ -112,7 +112,7 @@ async def test_a_model_with_free_sizes_is_served_although_zeros_of_size_one_do_n
     server: FileServer, tmp_path: Path
 ) -> None:
     async with device(tmp_path) as edge:
-        edge.follow(one_model(server, "r1", picking(3, ("batch", "width"))))
+        await edge.follow(one_model(server, "r1", picking(3, ("batch", "width"))))
         await edge.until_serving("r1")
         assert edge.answer() == 1
 
@@ -127,9 +127,9 @@ async def test_of_two_models_neither_changes_while_one_cannot(server: FileServer
 
     async with device(tmp_path) as edge:
         first = both("r1", ONE, TWO)
-        edge.follow(first)
+        await edge.follow(first)
         await edge.until_serving("r1")
-        edge.follow(then(first, both("r2", THREE, b"not a model")))
+        await edge.follow(then(first, both("r2", THREE, b"not a model")))
         await edge.until_state("Failed", Reason.LOAD_FAILED, "faces")
         assert (edge.answer("digits"), edge.answer("faces")) == (1, 2)
 
@@ -138,10 +138,10 @@ async def test_an_unchanged_model_is_neither_fetched_nor_loaded_again(server: Fi
     digits = source(server.add("/digits", ONE), ONE)
     faces = source(server.add("/faces", TWO), TWO)
     async with device(tmp_path) as edge:
-        edge.follow(plan(1, release("r1", {"digits": digits})))
+        await edge.follow(plan(1, release("r1", {"digits": digits})))
         await edge.until_serving("r1")
         session = edge.models.current()["digits"].session
-        edge.follow(plan(2, release("r2", {"digits": digits, "faces": faces}, version="2.0.0")))
+        await edge.follow(plan(2, release("r2", {"digits": digits, "faces": faces}, version="2.0.0")))
         await edge.until_serving("r2")
         served = edge.models.current()["digits"]
         assert (served.session, served.version) == (session, "2.0.0")
@@ -154,10 +154,10 @@ async def test_a_release_without_a_build_for_this_profile_leaves_what_serves(
 ) -> None:
     async with device(tmp_path) as edge:
         first = one_model(server, "r1", ONE)
-        edge.follow(first)
+        await edge.follow(first)
         await edge.until_serving("r1")
         only_first = {PROFILE: ProfilePlan(engine="ONNXRuntime", variants=first.profiles[PROFILE].variants)}
-        edge.follow(then(first, one_model(server, "r2", TWO), profiles=only_first))
+        await edge.follow(then(first, one_model(server, "r2", TWO), profiles=only_first))
         await edge.until_state("Pending", Reason.NO_BUILD_IN_TARGET)
         assert (edge.models.release, edge.answer()) == ("r1", 1)
         assert edge.switching.progress.release == "r2"
@@ -170,7 +170,7 @@ async def test_a_device_with_nothing_to_serve_takes_the_stable_release_where_the
     first, second = one_model(server, "r1", ONE), one_model(server, "r2", b"not a model")
     more = {} if broken else {"profiles": first.profiles}
     async with device(tmp_path) as edge:
-        edge.follow(then(first, second, **more))
+        await edge.follow(then(first, second, **more))
         await until(lambda: edge.models.release == "r1", "the stable release is served")
         assert edge.answer() == 1
         assert edge.switching.progress.release == "r2"
@@ -182,15 +182,15 @@ async def test_a_newer_plan_overtakes_a_download(server: FileServer, tmp_path: P
     padded = scaling(2, padding=100_000)
     async with device(tmp_path) as edge:
         first, second = one_model(server, "r1", ONE), one_model(server, "r2", padded)
-        edge.follow(first)
+        await edge.follow(first)
         await edge.until_serving("r1")
         server.faults["/r2"] = [server.stall_after(50_000)]
-        edge.follow(then(first, second))
+        await edge.follow(then(first, second))
         await until(lambda: edge.report("digits").downloaded == 50_000, "half of the file is there")
-        edge.follow(then(first, one_model(server, "r3", THREE), sequence=3))
+        await edge.follow(then(first, one_model(server, "r3", THREE), sequence=3))
         await edge.until_serving("r3")
         assert edge.answer() == 3
-        edge.follow(then(first, second, sequence=4))
+        await edge.follow(then(first, second, sequence=4))
         await edge.until_serving("r2")
         assert server.requests_for("/r2")[-1]["Range"] == "bytes=50000-"
 
@@ -200,9 +200,9 @@ async def test_a_newer_plan_with_the_same_goal_does_not_disturb_a_download(serve
     async with device(tmp_path) as edge:
         first = one_model(server, "r1", padded)
         server.faults["/r1"] = [server.stall_after(50_000)]
-        edge.follow(first)
+        await edge.follow(first)
         await server.stalled.wait()
-        edge.follow(first.model_copy(update={"sequence": 2, "stable": "r1"}))
+        await edge.follow(first.model_copy(update={"sequence": 2, "stable": "r1"}))
         await edge.until_serving("r1")
         assert len(server.requests_for("/r1")) == 2
 
@@ -210,11 +210,11 @@ async def test_a_newer_plan_with_the_same_goal_does_not_disturb_a_download(serve
 async def test_new_engine_options_load_the_same_file_anew(server: FileServer, tmp_path: Path) -> None:
     async with device(tmp_path) as edge:
         first = one_model(server, "r1", TWO)
-        edge.follow(first)
+        await edge.follow(first)
         await edge.until_serving("r1")
         session = edge.models.current()["digits"].session
         profile = first.profiles[PROFILE].model_copy(update={"providers": ["CPUExecutionProvider"]})
-        edge.follow(first.model_copy(update={"sequence": 2, "profiles": {PROFILE: profile}}))
+        await edge.follow(first.model_copy(update={"sequence": 2, "profiles": {PROFILE: profile}}))
         await until(lambda: edge.models.current()["digits"].session is not session, "the model is loaded anew")
         assert edge.answer() == 2
 
@@ -223,11 +223,13 @@ async def test_a_cache_too_small_for_both_keeps_the_old_release(server: FileServ
     big = scaling(2, padding=5_000)
     async with device(tmp_path) as edge:
         first = one_model(server, "r1", ONE)
-        edge.follow(first)
+        await edge.follow(first)
         await edge.until_serving("r1")
         second = one_model(server, "r2", big)
         sized = release("r2", {"digits": source(server.url + "/r2", big, size=len(big))})
-        edge.follow(then(first, second, releases=[*first.releases, sized], serving=PlanServing(cache_limit=5_000)))
+        await edge.follow(
+            then(first, second, releases=[*first.releases, sized], serving=PlanServing(cache_limit=5_000))
+        )
         await edge.until_state("Failed", Reason.DISK_FULL)
         assert edge.answer() == 1
         assert server.requests_for("/r2") == []

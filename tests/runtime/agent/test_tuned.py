@@ -29,7 +29,7 @@ def choice(edge: TestDevice) -> Choice:
 async def test_a_restarted_device_remembers_how_its_model_runs_best(server: FileServer, tmp_path: Path) -> None:
     plan = one_model(server, "r1", scaling(1))
     async with device(tmp_path) as edge:
-        edge.follow(plan)
+        await edge.follow(plan)
         await edge.until_serving("r1")
         found = choice(edge)
         assert found.latency is not None
@@ -47,10 +47,10 @@ async def test_an_unchanged_model_of_a_new_release_is_not_measured_again(server:
         update={"sequence": 2, "target": "r2", "releases": [renamed], "profiles": {PROFILE: profile}}
     )
     async with device(tmp_path) as edge:
-        edge.follow(first)
+        await edge.follow(first)
         await edge.until_serving("r1")
         session, found = edge.models.current()["digits"].session, choice(edge)
-        edge.follow(second)
+        await edge.follow(second)
         await edge.until_serving("r2")
         assert edge.models.current()["digits"].session is session
         assert choice(edge) == found
@@ -65,13 +65,13 @@ async def test_a_load_that_took_the_process_down_is_not_tried_out_the_next_time(
     assert isinstance(goal, Goal)
     LastGood(tmp_path / "cache" / UID, PROFILE).begin_loading(goal)
     async with device(tmp_path) as edge:
-        edge.follow(plan)
+        await edge.follow(plan)
         await edge.until_serving("r1")
         assert choice(edge) == Choice()
 
 
 async def test_a_model_of_any_size_is_served_unmeasured(server: FileServer, tmp_path: Path) -> None:
     async with device(tmp_path) as edge:
-        edge.follow(one_model(server, "r1", scaling(1, ("batch", "width"))))
+        await edge.follow(one_model(server, "r1", scaling(1, ("batch", "width"))))
         await edge.until_serving("r1")
         assert choice(edge) == Choice()

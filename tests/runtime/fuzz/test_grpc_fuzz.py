@@ -1,4 +1,4 @@
-"""A thousand spoilt gRPC requests with a fixed seed; make bench-serving goes on with twenty thousand."""
+"""A thousand spoilt gRPC requests with a fixed seed; make bench-serving goes on with fifteen thousand."""
 
 from __future__ import annotations
 

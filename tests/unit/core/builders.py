@@ -125,9 +125,12 @@ def pod(
     problem: str = "",
     name: str = "",
     ip: str = "10.0.0.1",
+    **more: Any,
 ) -> Pod:
+    """more: role, and whether it is an endpoint, which it is by default when it is ready."""
     name = name or f"digits-{profile}-{on or 'nowhere'}"
-    return Pod(name, NAMESPACE, f"uid-of-{name}", on, ip, ready, profile, template, deleting, problem)
+    more = {"endpoint": ready and not deleting, **more}
+    return Pod(name, NAMESPACE, f"uid-of-{name}", on, ip, ready, profile, template, deleting, problem, **more)
 
 
 def report(
@@ -138,22 +141,12 @@ def report(
     reason: str = "",
     message: str = "",
     sequence: int = 1,
-    provider: str = "",
     access: AccessReport | None = None,
-    variant: str = "fp32",
-    **figures: float,
+    targets: dict[str, str] | None = None,
+    **more: Any,
 ) -> ReceivedReport:
-    """What a pod said of itself; release: where it is going, by default what it serves. figures: of the report."""
-    said = ModelReport(
-        name="digits",
-        version="1.0.0",
-        variant=variant,
-        state=state,
-        reason=reason,
-        message=message,
-        provider=provider,
-        **figures,
-    )
+    """What a pod said of itself; release: where it is going, by default what it serves. more: of its one model."""
+    said = {"name": "digits", "version": "1.0.0", "variant": "fp32", **more}
     return ReceivedReport(
         Report(
             deployment=DeploymentRef(namespace=NAMESPACE, name="digits", uid=UID),
@@ -164,8 +157,9 @@ def report(
             sequence=sequence,
             serving=serving,
             release=release or serving or "",
-            models=[said],
+            models=[ModelReport(state=state, reason=reason, message=message, **said)],
             access=access,
+            targets=targets or {},
         ),
         NOW,
     )

@@ -20,4 +20,6 @@ def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
         return key not in labels
     if expression["operator"] == "In":
         return labels.get(key) in values
+    if expression["operator"] == "NotIn":
+        return labels.get(key) not in values
     raise AssertionError(f"edgewise writes no {expression['operator']}")

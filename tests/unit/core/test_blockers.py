@@ -23,7 +23,8 @@ from tests.unit.core.builders import (
 DIGITS, TEXT = model("digits"), model("text")
 BOTH, ONE = released(DIGITS, TEXT), released(TEXT)
 REFUSED = model("digits", encryption={"keySecretRef": {"name": "key", "key": "aes"}})
-OVER_GRPC = {"targets": [{"name": "cloud", "url": "grpc://triton:8001", "tls": {}}]}
+FOREIGN = {"image": "evil.example/runtime:1"}
+OURS_ONLY = Settings(allowed_images=("ghcr.io/edgewise/", "registry.local/"))
 READ_WHAT_IS_FOUND = [
     {"name": "find", "model": "digits"},
     {"name": "read", "model": "text", "from": "find", "crop": "quads"},
@@ -39,19 +40,7 @@ def serving(target: str = BOTH.name) -> DevicePlan:
     ("seen", "expected"),
     [
         pytest.param(
-            observed(deployment(escalation=OVER_GRPC)),
-            Finding(
-                "NotSupported",
-                "spec.escalation.targets[].tls, spec.escalation.targets[].url (gRPC): this version cannot do it and "
-                "will not serve without it; remove it to go on",
-            ),
-            id="a field that must not be ignored",
-        ),
-        pytest.param(
-            observed(
-                deployment(serving={"image": "evil.example/runtime:1"}),
-                settings=Settings(allowed_images=("ghcr.io/edgewise/", "registry.local/")),
-            ),
+            observed(deployment(serving=FOREIGN), settings=OURS_ONLY),
             Finding(
                 "NotAllowed",
                 "spec.serving.image evil.example/runtime:1 has none of the prefixes this cluster allows "
@@ -178,8 +167,8 @@ def test_what_can_go_on_is_not_blocked(seen: ObservedDeployment) -> None:
 
 
 def test_the_first_of_two_blockers_speaks() -> None:
-    both = observed(deployment(escalation=OVER_GRPC), models=[])
-    assert blockers.first(both) == blockers.field_cannot_be_honoured(both)
+    both = observed(deployment(serving=FOREIGN), models=[], settings=OURS_ONLY)
+    assert blockers.first(both) == blockers.image_is_not_allowed(both)
     assert blockers.model_is_missing(both) is not None
 
 
@@ -198,7 +187,6 @@ TOLD = EdgeDeploymentStatus.model_validate(
 @pytest.mark.parametrize(
     "blocked",
     [
-        pytest.param(deployment(escalation=OVER_GRPC, status=TOLD, generation=2), id="by a field"),
         pytest.param(deployment(release="9.9.9-x", status=TOLD, generation=2), id="by a pin"),
         pytest.param(deployment("nowhere", status=TOLD, generation=2), id="by a model"),
     ],

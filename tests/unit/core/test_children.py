@@ -70,6 +70,10 @@ def hashed(on: Any = None, image: str = "image:1", memory: int = 1, secrets: Any
     return pods.inputs(deployment(**spec), on or profile(), image, memory, secrets).hash
 
 
+def helped(**more: Any) -> dict[str, Any]:
+    return {"targets": [{"name": "cloud", "url": "http://triton.cloud.svc:8000"}], **more}
+
+
 BEFORE = hashed(secrets=["a", "b"])
 
 
@@ -87,6 +91,7 @@ BEFORE = hashed(secrets=["a", "b"])
         pytest.param(
             hashed(secrets=["a", "b"], serving={"auth": {"tokenSecretRef": {"name": "clients"}}}), id="who may ask"
         ),
+        pytest.param(hashed(secrets=["a", "b"], escalation=helped(spool={})), id="room for a spool"),
     ],
 )
 def test_a_template_is_another_when_a_person_decided_otherwise(after: str) -> None:
@@ -101,6 +106,8 @@ def test_a_template_is_another_when_a_person_decided_otherwise(after: str) -> No
         pytest.param(hashed(secrets=["a", "b"], serving={"maxQueue": 3}), id="what the plan says"),
         pytest.param(hashed(secrets=["a", "b"], serving={"rateLimit": {"requestsPerSecond": 3}}), id="how often"),
         pytest.param(hashed(secrets=["a", "b"], placement={"nodeSelector": {"a": "b"}}), id="which nodes"),
+        pytest.param(hashed(secrets=["a", "b"], escalation=helped()), id="whom to ask"),
+        pytest.param(hashed(secrets=["a", "b"], escalation=helped(spool={}, privacy="Never")), id="a spool of nothing"),
     ],
 )
 def test_a_template_is_the_same_when_only_the_rest_changed(after: str) -> None:
@@ -110,7 +117,7 @@ def test_a_template_is_the_same_when_only_the_rest_changed(after: str) -> None:
 def test_names_of_volumes_fit_a_dns_label() -> None:
     long = profile(pod={"volumes": [{"name": "v" * 63, "hostPath": "/v", "mountPath": "/v"}]})
     of = deployment()
-    template = pods.template(of, long, pods.inputs(of, long, "image:1", 1, ["s" * 253]), {})
+    template = pods.template(of, long, pods.inputs(of, long, "image:1", 1, ["s" * 253 + "/token"]), {})
     assert all(len(volume["name"]) <= 63 for volume in template["spec"]["volumes"])
 
 

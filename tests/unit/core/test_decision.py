@@ -173,6 +173,21 @@ def test_a_device_without_the_secrets_it_needs_is_told_by_name() -> None:
     )
 
 
+def test_a_device_that_cannot_ask_a_target_serves_and_the_missing_secret_is_told_by_name() -> None:
+    made = settled(PI)
+    name = min(made.pods)
+    missing = {"cloud": "Secret triton-ca is missing"}
+    made.reports |= reports(report(made.pods[name], A, targets=missing))
+    made.reconcile()
+    assert made.ready == ("True", "TargetNotReady")
+    said = f"{made.pods[name].node}: target cloud is not asked: Secret triton-ca is missing"
+    assert made.status["conditions"][0]["message"].endswith(said)
+    assert made.status["profiles"][0]["reason"] == f"TargetNotReady: {said}"
+    made.reports |= reports(report(made.pods[name], A))
+    made.reconcile()
+    assert made.ready == ("True", "Serving")
+
+
 def test_a_first_release_that_can_admit_nobody_is_not_ready_for_that_reason() -> None:
     made = world(PI, serving=TLS)
     made.reconcile()

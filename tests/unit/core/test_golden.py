@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -71,6 +72,19 @@ DIGITS = model(
 )
 
 
+SPOOLED = {
+    "targets": [{"name": "cloud", "url": "http://triton.cloud.svc:8000"}],
+    "spool": {
+        "maxBytes": "32Mi",
+        "maxAge": "24h",
+        "sink": "s3://training/hard",
+        "sinkSecretRef": {"name": "bucket"},
+        "caSecretRef": {"name": "bucket-ca", "key": "ca.crt"},
+        "bandwidth": "64Ki",
+    },
+}
+
+
 def children(*profiles: DeviceProfile, **spec: Any) -> list[Manifest]:
     """Of a deployment whose nodes are one of each profile."""
     seen = observed(
@@ -123,6 +137,7 @@ def only(kind: str, manifests: list[Manifest]) -> list[Manifest]:
             },
             id="tokens, TLS and client certificates",
         ),
+        pytest.param("daemonset-spool", [CPU], {"escalation": SPOOLED}, id="a spool: its Secrets, and its disk space"),
     ],
 )  # fmt: skip
 def test_a_daemon_set(name: str, profiles: list[DeviceProfile], spec: dict[str, Any]) -> None:
@@ -138,6 +153,35 @@ def test_a_deployment_in_replicas_mode() -> None:
     assert_golden("deployment-replicas", *only("Deployment", children(CPU, CORAL, **spec)))
 
 
+@pytest.mark.parametrize(
+    ("name", "spec", "status"),
+    [
+        pytest.param("deployment-gateway", {}, {}, id="as it is without another word"),
+        pytest.param(
+            "deployment-gateway-own-words",
+            {
+                "replicas": 2,
+                "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "80Mi"}},
+                "nodeSelector": {"tier": "cloud"},
+                "tolerations": [{"key": "infra", "operator": "Exists"}],
+            },
+            {"servedBy": "Devices", "gateway": {"gaveBackAt": "2026-11-21T12:00:00Z"}},
+            id="whatever a person may say about it, guarded, after an outage",
+        ),
+    ],
+)
+def test_a_gateway(name: str, spec: Manifest, status: Manifest) -> None:
+    target: Manifest = {"name": "cloud", "url": "https://triton.cloud:8000"}
+    entry: Manifest = {"escalation": {"targets": [target]}, "placement": {"nodeSelector": {"site": "lab"}}}
+    if spec:
+        target |= {"credentialsSecretRef": {"name": "cloud-token"}}
+        entry["escalation"] |= {"gateway": spec}
+        entry["serving"] = {"auth": {"certificateSecretRef": {"name": "digits-tls"}}}
+    boxes = (node("box", "generic-arm64", site="lab"), node("cloud", device="none", tier="cloud"))
+    seen = observed(deployment(**entry, status=status), profiles=(CPU,), nodes=boxes, models=[DIGITS])
+    assert_golden(name, *only("Deployment", list(decide(seen, NOW).apply)))
+
+
 def test_both_services() -> None:
     spec = {"serving": {"trafficDistribution": "PreferClose"}}
     assert_golden("services", *only("Service", children(CPU, **spec)))
@@ -148,6 +192,18 @@ def test_the_plan() -> None:
         "escalation": {
             "targets": [
                 {"name": "gateway", "deploymentRef": {"name": "digits-big"}},
+                {
+                    "name": "regional",
+                    "url": "grpcs://triton.region.example",
+                    "timeout": "80ms",
+                    "compress": True,
+                    "tls": {
+                        "caSecretRef": {"name": "region-ca", "key": "ca.crt"},
+                        "clientCertSecretRef": {"name": "region-client"},
+                        "serverName": "triton",
+                    },
+                    "credentialsSecretRef": {"name": "region"},
+                },
                 {"name": "cloud", "url": "http://triton.cloud.svc:8000", "model": "digits-large"},
             ],
             "when": {"confidenceBelow": "0.85"},
@@ -160,6 +216,23 @@ def test_the_plan() -> None:
     (made,) = only("ConfigMap", children(CPU, CORAL, JETSON, **spec))
     document = yaml.safe_load(made["data"].pop(PLAN_KEY))  # as YAML, because nobody reviews a line of JSON
     assert_golden("plan", made, document)
+
+
+def test_the_plan_of_a_spool() -> None:
+    (made,) = only("ConfigMap", children(CPU, escalation=SPOOLED))
+    assert_golden("plan-spool", json.loads(made["data"][PLAN_KEY])["escalation"])
+
+
+def test_with_privacy_never_no_device_gets_the_spools_secrets() -> None:
+    (made,) = only("DaemonSet", children(CPU, escalation={**SPOOLED, "privacy": "Never"}))
+    secrets = [volume["secret"]["secretName"] for volume in _volumes(made) if "secret" in volume]
+    assert set(secrets).isdisjoint({"bucket", "bucket-ca"})
+    assert {"name": "cache", "emptyDir": {"sizeLimit": "1Gi"}} in _volumes(made)
+
+
+def _volumes(made: Manifest) -> list[dict[str, Any]]:
+    volumes: list[dict[str, Any]] = made["spec"]["template"]["spec"]["volumes"]
+    return volumes
 
 
 def test_the_plan_of_a_pipeline() -> None:
@@ -191,7 +264,8 @@ def test_no_golden_file_is_left_behind() -> None:
     names = {path.stem for path in FOLDER.iterdir()}
     assert names == {
         "controllerrevisions", "daemonset-access", "daemonset-coral", "daemonset-cpu", "daemonset-jetson",
-        "daemonset-own-words", "deployment-replicas", "plan", "plan-pipeline", "services",
+        "daemonset-own-words", "daemonset-spool", "deployment-gateway", "deployment-gateway-own-words",
+        "deployment-replicas", "plan", "plan-pipeline", "plan-spool", "services",
     }  # fmt: skip
 
 

@@ -132,6 +132,15 @@ def test_a_few_devices_do_not_sway_a_fleet(spoken: list[str], counts: bool) -> N
     assert chosen(made) == {"cpu": "digits/fp16" if counts else "digits/fp32"}
 
 
+def test_what_two_of_five_have_said_does_not_become_the_word_of_all_when_none_can_be_reached() -> None:
+    made = fleet(fp32=9, fp16=3)
+    made.speeds.silent = {one.name for one in FLEET} - {"pi-1", "pi-2"}
+    made.settle()
+    made.cut(*(one.name for one in FLEET))
+    made.reconcile()
+    assert record(made) is None
+
+
 def test_one_slow_device_is_outvoted() -> None:
     made = fleet(fp32=2)
     made.speeds.factor = {"pi-3": 20.0}

@@ -176,6 +176,15 @@ def test_pods_that_are_behind_get_a_poke(
     assert (late == [one]) is expected
 
 
+def test_a_device_that_does_not_ask_a_target_serves_on_and_says_why() -> None:
+    targets = {"region": "Secret region is missing", "cloud": "Secret ca is missing"}
+    message = "target cloud is not asked: Secret ca is missing; target region is not asked: Secret region is missing"
+    expected = device("updated", ready=True, reason="TargetNotReady", message=message)
+    assert seen([POD], report(POD, NEW, targets=targets)) == expected
+    ill = device("starting", message="ImagePullBackOff: cannot pull it")
+    assert seen([SICK], report(SICK, NEW, targets=targets)) == ill
+
+
 GUARDED = deployment(
     serving={"auth": {"tokenSecretRef": {"name": "clients"}, "certificateSecretRef": {"name": "digits-tls"}}}
 )

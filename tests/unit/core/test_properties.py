@@ -25,6 +25,7 @@ from tests.unit.core.world import World, world
 
 KINDS = [ONNX_FP32, ONNX_FP16, ONNX_INT8]
 LABELS = ["arm64", "gpu", "npu"]
+CLOUD = [{"name": "cloud", "url": "http://triton.cloud.svc:8000"}]
 unhurried = settings(deadline=None)
 patient = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
@@ -102,6 +103,9 @@ def actions(draw: st.DrawFn) -> Action:
                 lambda of: of.edit(requirements={"minAccuracy": accuracy}),
                 lambda of: of.edit(placement={"nodeSelector": {"site": "lab"}} if flags[0] else {}),
                 lambda of: of.edit(serving={"hostPort": 8000 if flags[0] else 0}),
+                lambda of: of.edit(escalation={"targets": CLOUD} if flags[0] else None),
+                lambda of: setattr(of, "helping", flags[0]),
+                lambda of: setattr(of, "now", of.now + 120),
                 lambda of: of.edit(release=(of.status.get("release", {}).get("previous") or "") if flags[0] else ""),
             ]
         )

@@ -8,11 +8,7 @@ from edgewise.core import support
 from tests.unit.core.builders import build, deployment, model, sha
 
 KEY = {"name": "secret", "key": "key"}
-CLOUD = {"name": "cloud", "url": "http://triton:8000"}
-
-
-def escalation(**target: Any) -> dict[str, Any]:
-    return {"escalation": {"targets": [{**CLOUD, **target}]}}
+CLOUD = {"name": "cloud", "url": "grpcs://triton:8001", "tls": {}, "credentialsSecretRef": {"name": "cloud"}}
 
 
 @pytest.mark.parametrize(
@@ -48,22 +44,8 @@ def test_deltas_of_any_build_are_told() -> None:
 @pytest.mark.parametrize(
     ("spec", "path"),
     [
-        (escalation(tls={}), "spec.escalation.targets[].tls"),
-        (escalation(credentialsSecretRef={"name": "cloud"}), "spec.escalation.targets[].credentialsSecretRef"),
-        (escalation(url="grpc://triton:8001"), "spec.escalation.targets[].url (gRPC)"),
-        (escalation(url="grpcs://triton:8001"), "spec.escalation.targets[].url (gRPC)"),
-    ],
-)
-def test_a_deployment_that_asks_for_what_must_not_be_ignored_is_refused(spec: dict[str, Any], path: str) -> None:
-    assert support.refused_in_deployment(deployment(**spec).spec) == [path]
-
-
-@pytest.mark.parametrize(
-    ("spec", "path"),
-    [
         ({"serving": {"cache": {"type": "HostPath"}}}, "spec.serving.cache.type"),
         ({"serving": {"switch": "InPlace"}}, "spec.serving.switch"),
-        ({"escalation": {"targets": [CLOUD], "spool": {}}}, "spec.escalation.spool"),
         ({"rollout": {"waves": [{"nodes": 1}]}}, "spec.rollout.waves"),
         ({"rollout": {"gates": {}}}, "spec.rollout.gates"),
         ({"rollout": {"promote": "1.0.0-abc/1"}}, "spec.rollout.promote"),
@@ -78,7 +60,8 @@ def test_a_deployment_that_asks_for_more_than_this_version_does_is_told(spec: di
 
 
 def test_defaults_and_what_works_are_neither_refused_nor_told() -> None:
-    plain = deployment(**escalation(), rollout={"maxUnavailable": "20%", "paused": True}, serving={"hostPort": 8000})
-    assert support.refused_in_deployment(plain.spec) == support.ignored_in_deployment(plain.spec) == []
+    rollout = {"maxUnavailable": "20%", "paused": True}
+    plain = deployment(escalation={"targets": [CLOUD]}, rollout=rollout, serving={"hostPort": 8000})
+    assert support.ignored_in_deployment(plain.spec) == []
     labels = model(processing={"labels": ["zero", "one"]}, verification={"required": False})
     assert support.refused_in_model(labels.spec) == support.ignored_in_model(labels.spec) == []

@@ -61,6 +61,18 @@ def test_the_next_pod_waits_until_the_last_one_serves() -> None:
     assert following.name != gone.name
 
 
+def test_a_pod_on_its_way_out_is_not_deleted_again_and_keeps_the_deployment_at_work() -> None:
+    made = settled([node("pi-0")])
+    made.edit(serving={"image": "registry.local/cpu:2"})
+    made.reconcile()
+    made.live()
+    before = dict(made.pods)
+    (gone,) = made.reconcile().delete
+    made.pods[gone.name] = replace(before[gone.name], deleting=True)
+    assert made.reconcile().delete == ()
+    assert [one["type"] for one in made.status["conditions"]] == ["Ready", "Reconciling"]
+
+
 def test_pods_that_do_not_serve_anyhow_are_replaced_at_once() -> None:
     made = settled(PI)
     made.edit(serving={"image": "registry.local/cpu:broken"})

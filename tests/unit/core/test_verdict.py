@@ -1,4 +1,4 @@
-"""Each check of the verdict with its table. A fleet is told by the state of its devices."""
+"""The order of the verdict's checks, and those of a fleet that serves, or has nothing placed."""
 
 from __future__ import annotations
 
@@ -10,38 +10,9 @@ from edgewise.api.edgedeployment import EdgeDeployment
 from edgewise.core import conditions
 from edgewise.core.conditions import Verdict
 from edgewise.core.deployment import verdict
-from edgewise.core.deployment.images import Images
 from edgewise.core.deployment.verdict import PATIENCE, allowance, judge
-from edgewise.core.deployment.view import Course, View
-from edgewise.core.placement import Placed
-from edgewise.core.progress import NodeProgress, State
-from tests.unit.core.builders import NOW, deployment, model, observed, released, workload
-
-A, B = released(model()), released(model(version="2.0.0"))
-
-
-def device(name: str, state: State, **rest: Any) -> NodeProgress:
-    return NodeProgress(name, "cpu", state, ready=state == "updated", **rest)
-
-
-def devices(**counts: int) -> list[NodeProgress]:
-    """So many devices in each state."""
-    return [device(f"{state}-{i}", state) for state, count in counts.items() for i in range(count)]  # type: ignore[arg-type]
-
-
-def fleet(*of: NodeProgress, stable: Any = A, gone: tuple[str, ...] = (), **placed: Any) -> View:
-    """Devices on the way to B."""
-    where = Placed(**{"nodes": {one.name: one.profile for one in of}, "matching": {"cpu": len(of)}, **placed})
-    return View(Course(B, stable, gone), (), Images(), ("cpu",), where, tuple(of))
-
-
-def said(view: View, of: EdgeDeployment | None = None, now: float = NOW, **more: Any) -> Verdict:
-    return judge(observed(of, **more), view, now)
-
-
-def seen(found: Verdict) -> tuple[str, str, str]:
-    """Ready's status and reason, and what it comes with."""
-    return found.ready, found.finding.reason, "Stalled" * found.stalled + "Reconciling" * found.reconciling
+from tests.unit.core.builders import NOW, deployment, observed, workload
+from tests.unit.core.verdicts import A, B, devices, fleet, said, seen
 
 
 @pytest.mark.parametrize(
@@ -64,6 +35,13 @@ def test_a_deleted_model_is_a_persons_business_though_everything_answers() -> No
 
 
 LAB = deployment(placement={"nodeSelector": {"site": "lab", "rack": "1"}})
+
+
+def test_a_target_that_cannot_be_asked_is_a_persons_business_though_everything_answers() -> None:
+    of = deployment(escalation={"targets": [{"name": "up", "deploymentRef": {"name": "bigger"}}]})
+    found = said(fleet(*devices(updated=1)), of)
+    assert seen(found) == ("False", "TargetNotFound", "Stalled")
+    assert found.finding.message.endswith("create it, or correct deploymentRef. Devices serve on, and ask the others")
 
 
 @pytest.mark.parametrize(
@@ -146,6 +124,16 @@ def test_fields_without_effect_are_named_once_it_serves() -> None:
     assert found.finding.message.endswith("; not acted on by this version: spec.rollout.waves")
 
 
+def test_a_threshold_that_can_never_act_is_named_once_it_serves() -> None:
+    escalation = {"targets": [{"name": "cloud", "url": "https://cloud"}], "when": {"confidenceBelow": "0.8"}}
+    found = said(fleet(*devices(updated=1)), deployment(escalation=escalation, rollout={"waves": [{"nodes": 1}]}))
+    assert seen(found) == ("True", "FieldsNotActedOn", "")
+    assert found.finding.message == (
+        f"1 of 1 reachable nodes serve {B.name}; spec.escalation.when.confidenceBelow cannot act on "
+        "digits (task Other): set spec.confidence in its EdgeModel; not acted on by this version: spec.rollout.waves"
+    )
+
+
 @pytest.mark.parametrize(
     ("stable", "expected"),
     [
@@ -188,108 +176,6 @@ PATIENT = Verdict("True", SERVING.finding, reconciling=True)
 )
 def test_a_promoted_deployment_is_patient(of: EdgeDeployment, off: int, expected: tuple[str, str, str]) -> None:
     assert seen(said(fleet(*devices(updated=10, starting=off), stable=B), of)) == expected
-
-
-@pytest.mark.parametrize("state", ["starting", "failed"])
-def test_the_only_device_is_never_one_of_a_few(state: State) -> None:
-    assert said(fleet(device("pi", state, reason="LoadFailed"), stable=B)).ready == "False"
-
-
-def test_one_failed_device_takes_no_ready_from_a_promoted_fleet_but_is_told() -> None:
-    sick = device("pi", "failed", reason="LoadFailed", message="bad graph")
-    found = said(fleet(*devices(updated=10), sick, stable=B))
-    assert seen(found) == ("True", "Serving", "")
-    assert found.finding.message == f"10 of 11 reachable nodes serve {B.name}; pi: bad graph"
-
-
-def failed(name: str, reason: str = "HashMismatch", message: str = "expected ab, got cd") -> NodeProgress:
-    return device(name, "failed", reason=reason, message=message)
-
-
-@pytest.mark.parametrize(
-    ("view", "expected"),
-    [
-        pytest.param(
-            fleet(failed("a"), *devices(updated=1)),
-            f"1 of 2 nodes cannot serve {B.name} (a): expected ab, got cd; they keep serving {A.name}",
-            id="in a rollout",
-        ),
-        pytest.param(
-            fleet(failed("a"), stable=None),
-            f"1 of 1 node cannot serve {B.name} (a): expected ab, got cd",
-            id="of a first release",
-        ),
-        pytest.param(
-            fleet(*(failed(name) for name in "abcde"), *devices(offline=2)),
-            f"5 of 5 nodes cannot serve {B.name} (a, b, c and 2 more): expected ab, got cd; they keep serving {A.name}",
-            id="many",
-        ),
-    ],
-)
-def test_failed_devices_need_a_person(view: View, expected: str) -> None:
-    found = said(view)
-    assert found == conditions.stalled("HashMismatch", expected)
-
-
-def test_refused_pods_need_a_person() -> None:
-    refused = {"digits-jetson": "exceeded quota", "digits-cpu": "violates PodSecurity restricted"}
-    found = said(fleet(*devices(updated=1, starting=1)), refused=refused)
-    assert found == conditions.stalled(
-        "PodsRefused", "the API server refuses the pods of digits-cpu: violates PodSecurity restricted"
-    )
-
-
-def test_a_refusal_of_long_ago_does_not_matter_when_everything_serves() -> None:
-    assert said(fleet(*devices(updated=1)), refused={"digits-cpu": "exceeded quota"}).ready == "True"
-
-
-def stuck(reason: str = "", message: str = "") -> NodeProgress:
-    return device("z", "working", reason=reason, message=message)
-
-
-PAUSED = deployment(rollout={"paused": True})
-
-
-@pytest.mark.parametrize(
-    ("view", "of", "reason", "message"),
-    [
-        pytest.param(
-            fleet(*devices(updated=1, working=1)), None, "RollingOut", f"1 of 2 reachable nodes serve {B.name}",
-            id="on its way",
-        ),
-        pytest.param(
-            fleet(*devices(waiting=1), stable=None), None, "Starting", f"0 of 1 reachable nodes serve {B.name}",
-            id="for the first time",
-        ),
-        pytest.param(
-            fleet(*devices(offline=1), stable=None), None, "Starting", "1 node offline; waiting for one",
-            id="nobody there",
-        ),
-        pytest.param(
-            fleet(*devices(updated=1, working=1)), PAUSED, "Paused",
-            f"1 of 2 reachable nodes serve {B.name}; spec.rollout.paused holds the others", id="paused",
-        ),
-        pytest.param(
-            fleet(*devices(waiting=1), stable=None), PAUSED, "Starting", f"0 of 1 reachable nodes serve {B.name}",
-            id="a first release is not paused",
-        ),
-        pytest.param(
-            fleet(device("a", "starting", message="Pulling"), stuck("SourceUnreachable", "no route")), None,
-            "SourceUnreachable", f"0 of 2 reachable nodes serve {B.name}; z: no route",
-            id="a device with a reason speaks for all",
-        ),
-        pytest.param(
-            fleet(device("a", "starting", message="Pulling"), stuck()), None, "RollingOut",
-            f"0 of 2 reachable nodes serve {B.name}; a: Pulling", id="else one with a message",
-        ),
-        pytest.param(
-            fleet(stuck("DiskFull")), None, "DiskFull", f"0 of 1 reachable nodes serve {B.name}; z: DiskFull",
-            id="a reason without a message",
-        ),
-    ],
-)  # fmt: skip
-def test_what_is_still_going_says_how_far(view: View, of: EdgeDeployment | None, reason: str, message: str) -> None:
-    assert said(view, of) == conditions.working(reason, message)
 
 
 def test_the_first_check_that_speaks_is_heard() -> None:

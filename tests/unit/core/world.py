@@ -14,7 +14,7 @@ from typing import Any
 from edgewise.api.deviceprofile import DeviceProfile
 from edgewise.api.edgedeployment import EdgeDeployment
 from edgewise.api.edgemodel import EdgeModel
-from edgewise.api.names import MEMORY_ANNOTATION, PROFILE_LABEL, TEMPLATE_ANNOTATION
+from edgewise.api.names import GATEWAY_ROLE, MEMORY_ANNOTATION, PROFILE_LABEL, ROLE_LABEL, TEMPLATE_ANNOTATION
 from edgewise.contract.plan import PLAN_KEY
 from edgewise.contract.plan import Plan as DevicePlan
 from edgewise.contract.report import AccessReport, Demand
@@ -22,6 +22,7 @@ from edgewise.core import deployment as core
 from edgewise.core import node as nodes
 from edgewise.core.children.pods import secrets_of
 from edgewise.core.observed import (
+    GatewaySeen,
     Node,
     ObjectRef,
     ObservedDeployment,
@@ -90,6 +91,8 @@ class World:
     """Pod template -> what pods of it demand of clients."""
     reconnected: set[str] = field(default_factory=set)
     """Nodes that are not Ready and have their link again: the kubelet is late, the device is not."""
+    helping: bool = True
+    """A target is ready, and so are the pods of a gateway."""
     complete: bool = True
 
     def observed(self) -> ObservedDeployment:
@@ -102,13 +105,26 @@ class World:
             nodes=tuple(self.nodes.values()),
             pods=tuple(self.pods.values()),
             workloads=tuple(_workload(child) for (kind, _), child in self.children.items() if kind == "DaemonSet"),
-            releases=tuple(_snapshot(child) for (kind, _), child in self.children.items() if _is_release(kind)),
+            releases=tuple(_snapshot(one) for (kind, _), one in self.children.items() if kind == "ControllerRevision"),
             plan=self.plan,
+            gateway=self.gateway,
             cluster_ips={name: "10.43.0.7" for kind, name in self.children if kind == "Service"},
             reports=self.reports,
             children=tuple(_ref(child) for child in self.children.values()),
             complete=self.complete,
         )
+
+    @property
+    def gateway(self) -> GatewaySeen:
+        """Whose pods are made, and get ready, at once."""
+        service = self.children.get(("Service", "digits"))
+        made = self.children.get(("Deployment", "digits-gateway"))
+        pods = [
+            builders.pod("cloud", "", self.helping, name=f"digits-gateway-{i}", role=GATEWAY_ROLE)
+            for i in range(made["spec"]["replicas"] if made else 0)
+        ]
+        leads_to = service["spec"]["selector"][ROLE_LABEL] if service else ""
+        return GatewaySeen(leads_to == GATEWAY_ROLE, made is not None, tuple(pods))
 
     @property
     def plan(self) -> DevicePlan | None:
@@ -174,7 +190,8 @@ class World:
         for name, pod in self.pods.items():
             if plan is not None and (self.nodes[pod.node].ready or pod.node in self.reconnected):
                 self._follow(pod, plan)
-            self.pods[name] = replace(pod, ready=name in self.serving)
+            serves = name in self.serving
+            self.pods[name] = replace(pod, ready=serves, endpoint=serves and self.nodes[pod.node].ready)
 
     def settle(self, rounds: int = 8) -> int:
         """Reconciles and lives until nothing changes any more; how many rounds that took."""
@@ -264,10 +281,6 @@ def _door(spec: Mapping[str, Any]) -> AccessReport | None:
 def _ref(child: Mapping[str, Any]) -> ObjectRef:
     name = child["metadata"]["name"]
     return ObjectRef(child["apiVersion"], child["kind"], NAMESPACE, name, f"uid-of-{name}", "1")
-
-
-def _is_release(kind: str) -> bool:
-    return kind == "ControllerRevision"
 
 
 def _snapshot(child: Mapping[str, Any]) -> Snapshot:

@@ -13,11 +13,11 @@ from edgewise.api.access import Auth
 from edgewise.api.edgedeployment import EdgeDeployment
 from edgewise.api.names import HTTP_PORT, METRICS_PORT
 from edgewise.contract.report import Demand
+from edgewise.core.children import secrets
 
 FOLDER = "/etc/edgewise/access"
-_CERTIFICATE = {"tls.crt": "tls.crt", "tls.key": "tls.key"}
+_CERTIFICATE = {key: key for key in secrets.CERTIFICATE}
 _CA = "ca.crt"
-_FOR_THE_GROUP = 0o440  # one of them is a private key; the pod's fsGroup reads it
 
 
 @dataclass(frozen=True)
@@ -66,23 +66,12 @@ def environment(auth: Auth | None) -> list[dict[str, Any]]:
 
 
 def mounts(auth: Auth | None) -> list[dict[str, Any]]:
-    return [{"name": f"access-{part.name}", "mountPath": part.folder, "readOnly": True} for part in _parts(auth)]
+    return [secrets.mount(f"access-{part.name}", part.folder) for part in _parts(auth)]
 
 
 def volumes(auth: Auth | None) -> list[dict[str, Any]]:
-    """Optional: a pod whose Secret is missing starts, fetches its models, and admits nobody yet."""
-    return [
-        {
-            "name": f"access-{part.name}",
-            "secret": {
-                "secretName": part.secret,
-                "optional": True,
-                "defaultMode": _FOR_THE_GROUP,
-                **({"items": [{"key": key, "path": path} for key, path in part.keys.items()]} if part.keys else {}),
-            },
-        }
-        for part in _parts(auth)
-    ]
+    """A pod whose Secret is missing starts, fetches its models, and admits nobody yet."""
+    return [secrets.volume(f"access-{part.name}", part.secret, part.keys) for part in _parts(auth)]
 
 
 def scheme(deployment: EdgeDeployment) -> str:

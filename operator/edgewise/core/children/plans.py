@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edgewise.api.deviceprofile import DeviceProfile
 from edgewise.api.edgedeployment import EdgeDeployment
 from edgewise.api.edgemodel import EdgeModelSpec, Variant
-from edgewise.api.escalation import EscalationTarget
-from edgewise.api.names import HTTP_PORT, child_name
+from edgewise.api.escalation import Spool
+from edgewise.api.names import child_name
 from edgewise.api.units import quantity, seconds
 from edgewise.contract.plan import (
     PLAN_KEY,
@@ -17,14 +17,16 @@ from edgewise.contract.plan import (
     DeploymentRef,
     Plan,
     PlanEscalation,
+    PlanGateway,
     PlanRelease,
     PlanReporting,
     PlanServing,
-    PlanTarget,
+    PlanSpool,
     ProfilePlan,
     ReleaseModel,
     Switch,
 )
+from edgewise.core.children import gateway, targets
 from edgewise.core.children.meta import child, labelled
 from edgewise.core.matching import Fit
 from edgewise.core.observed import Settings
@@ -43,6 +45,8 @@ class Intent:
     stable: Release | None
     switch: Switch
     fits: Fits
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """URL of each target that is an EdgeDeployment; without one it is left out."""
 
 
 def document(deployment: EdgeDeployment, settings: Settings, intent: Intent, profiles: Iterable[DeviceProfile]) -> Plan:
@@ -57,7 +61,7 @@ def document(deployment: EdgeDeployment, settings: Settings, intent: Intent, pro
         releases=[_release(release, intent.fits.get(release.name, {})) for release in releases.values()],
         profiles={profile.metadata.name: _profile(profile, intent.fits) for profile in profiles},
         switch=intent.switch,
-        escalation=_escalation(deployment),
+        escalation=_escalation(deployment, intent.addresses),
         serving=PlanServing(
             max_queue=spec.serving.max_queue,
             batching=spec.serving.batching,
@@ -117,22 +121,34 @@ def _profile(profile: DeviceProfile, fits: Fits) -> ProfilePlan:
     )
 
 
-def _escalation(deployment: EdgeDeployment) -> PlanEscalation | None:
-    asked = deployment.spec.escalation
-    if asked is None or asked.privacy == "Never":
+def _escalation(deployment: EdgeDeployment, addresses: Mapping[str, str]) -> PlanEscalation | None:
+    asked = deployment.spec.help
+    if asked is None:
         return None
+    wished = gateway.wished(deployment)
     return PlanEscalation(
-        targets=[_target(target, deployment.metadata.namespace) for target in asked.targets],
+        targets=[
+            targets.planned(target, url)
+            for target in asked.targets
+            if (url := target.url or addresses.get(target.name))
+        ],
         when=asked.when,
         timeout_seconds=seconds(asked.timeout),
         budget=asked.budget,
+        gateway=PlanGateway(timeout_seconds=seconds(wished.timeout)) if wished else None,
+        spool=_spool(asked.spool) if asked.spool else None,
     )
 
 
-def _target(target: EscalationTarget, namespace: str) -> PlanTarget:
-    reference = target.deployment_ref
-    url = f"http://{reference.name}.{namespace}.svc:{HTTP_PORT}" if reference else target.url or ""
-    return PlanTarget(name=target.name, url=url, model=target.model)
+def _spool(asked: Spool) -> PlanSpool:
+    return PlanSpool(
+        max_bytes=int(quantity(asked.max_bytes)),
+        max_age_seconds=seconds(asked.max_age),
+        sink=asked.sink,
+        sink_secret_ref=asked.sink_secret_ref,
+        ca_secret_ref=asked.ca_secret_ref,
+        bandwidth=int(quantity(asked.bandwidth)) if asked.bandwidth else None,
+    )
 
 
 def sequenced(wanted: Plan, present: Plan | None, seen: int) -> Plan:

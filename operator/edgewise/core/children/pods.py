@@ -9,31 +9,23 @@ from typing import Any
 from edgewise.api.base import ResourceRequirements
 from edgewise.api.deviceprofile import DeviceProfile, HostVolume
 from edgewise.api.edgedeployment import EdgeDeployment
+from edgewise.api.escalation import Spool
 from edgewise.api.names import (
     DEPLOYMENT_LABEL,
-    GRPC_PORT,
-    HTTP_PORT,
     MANAGED_BY,
-    METRICS_PORT,
     PROFILE_LABEL,
-    REPORT_AUDIENCE,
     ROLE_LABEL,
+    RUNTIME_ROLE,
     TEMPLATE_ANNOTATION,
     child_name,
     short_hash,
 )
 from edgewise.api.units import quantity
-from edgewise.contract.plan import CACHE_FOLDER, PLAN_FOLDER, SECRETS_FOLDER, TOKEN_FILE
-from edgewise.core.children import access
+from edgewise.core.children import access, container
 from edgewise.core.release import canonical
 
 RUNTIME_MEMORY = 96 * 2**20
 """Bytes the runtime needs before any model is loaded: Python, ONNX Runtime, aiohttp (72-80 MiB measured), some air."""
-USER = 65532
-TOKEN_SECONDS = 7 * 24 * 3600
-"""The kubelet renews it at 80 %; a week lets a device that was offline for days report at once."""
-GRACE_SECONDS = 30
-_SECRET = "secret-"  # noqa: S105  begins the names of volumes that hold a model source's Secret
 
 
 @dataclass(frozen=True)
@@ -47,6 +39,7 @@ class PodInputs:
     memory: int
     """Bytes of all models of one release; 0 where a person stated the pod's memory request."""
     secrets: tuple[str, ...]
+    """Keys of them, as secrets.py writes them."""
     profile: dict[str, Any]
     serving: dict[str, Any]
     tolerations: tuple[dict[str, Any], ...]
@@ -59,8 +52,8 @@ class PodInputs:
 def inputs(
     deployment: EdgeDeployment, profile: DeviceProfile, image: str, memory: int, secrets: Iterable[str]
 ) -> PodInputs:
-    """memory: bytes of all models of one release. secrets: names, repeated or not, in any order."""
-    serving = deployment.spec.serving
+    """memory: bytes of all models of one release. secrets: keys of them, repeated or not, in any order."""
+    serving, spool = deployment.spec.serving, spooled(deployment)
     stated = any("memory" in (asked.requests or {}) for asked in _asked(deployment, profile))
     return PodInputs(
         image=image,
@@ -71,11 +64,17 @@ def inputs(
             "resources": serving.resources.wire() if serving.resources else None,
             "hostPort": serving.host_port,
             "cache": serving.cache.limit,
-            # Only where it is set: pods made before there was this field are not replaced for it.
+            # Only where they are set: pods made before there were these fields are not replaced for them.
             **({"auth": serving.auth.wire()} if serving.auth else {}),
+            **({"spool": spool.max_bytes} if spool else {}),
         },
         tolerations=tuple(toleration.wire() for toleration in deployment.spec.placement.tolerations),
     )
+
+
+def spooled(deployment: EdgeDeployment) -> Spool | None:
+    """What devices keep of hard requests, and shall send; None: nothing may leave them, or nobody wants it."""
+    return deployment.spec.help.spool if deployment.spec.help else None
 
 
 def requested(deployment: EdgeDeployment, profile: DeviceProfile, memory: int) -> int:
@@ -96,14 +95,10 @@ def template(
     spec: dict[str, Any] = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "terminationGracePeriodSeconds": container.GRACE_SECONDS,
         "affinity": affinity,
         "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
+            **container.POD_SECURITY,
             **({"supplementalGroups": pod.supplemental_groups} if pod.supplemental_groups else {}),
         },
         "tolerations": _tolerations(deployment, profile),
@@ -118,7 +113,7 @@ def template(
         "app.kubernetes.io/name": "edgewise-runtime",
         "app.kubernetes.io/instance": name,
         MANAGED_BY: "edgewise",
-        ROLE_LABEL: "runtime",
+        ROLE_LABEL: RUNTIME_ROLE,
         **labels(name, profile.metadata.name),
     }
     return {"metadata": {"labels": pod_labels, "annotations": {TEMPLATE_ANNOTATION: made_from.hash}}, "spec": spec}
@@ -135,10 +130,7 @@ def _tolerations(deployment: EdgeDeployment, profile: DeviceProfile) -> list[dic
 
 
 def _container(deployment: EdgeDeployment, profile: DeviceProfile, made_from: PodInputs) -> dict[str, Any]:
-    ports = {"http": HTTP_PORT, "grpc": GRPC_PORT, "metrics": METRICS_PORT}
-    declared: list[dict[str, Any]] = [
-        {"name": name, "containerPort": port, "protocol": "TCP"} for name, port in ports.items()
-    ]
+    declared = container.ports()
     if deployment.spec.serving.host_port:
         declared[0]["hostPort"] = deployment.spec.serving.host_port
     probes = access.probes(deployment)
@@ -150,35 +142,22 @@ def _container(deployment: EdgeDeployment, profile: DeviceProfile, made_from: Po
         "env": _environment(deployment, profile),
         "ports": declared,
         "resources": _resources(deployment, profile, made_from.memory),
-        "readinessProbe": _probe(probes.ready, probes.port, period=2, failures=2),
-        "livenessProbe": _probe(probes.live, probes.port, period=10, failures=6),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "readinessProbe": container.probe(probes.ready, probes.port, period=2, failures=2),
+        "livenessProbe": container.probe(probes.live, probes.port, period=10, failures=6),
+        "securityContext": container.CONTAINER_SECURITY,
         "volumeMounts": [*_mounts(profile, made_from), *access.mounts(deployment.spec.serving.auth)],
     }
 
 
 def _environment(deployment: EdgeDeployment, profile: DeviceProfile) -> list[dict[str, Any]]:
-    downward = {"EDGEWISE_NODE_NAME": "spec.nodeName", "EDGEWISE_POD_NAME": "metadata.name"}
     return [
-        *({"name": key, "valueFrom": {"fieldRef": {"fieldPath": path}}} for key, path in downward.items()),
+        container.field("EDGEWISE_NODE_NAME", "spec.nodeName"),
+        container.field("EDGEWISE_POD_NAME", "metadata.name"),
         {"name": "EDGEWISE_PROFILE", "value": profile.metadata.name},
         *access.environment(deployment.spec.serving.auth),
+        *_spool_room(deployment),
         *(variable.wire() for variable in profile.spec.pod.env),
     ]
-
-
-def _probe(path: str, port: int, period: int, failures: int) -> dict[str, Any]:
-    return {
-        "httpGet": {"path": path, "port": port, "scheme": "HTTP"},
-        "periodSeconds": period,
-        "timeoutSeconds": 5,
-        "failureThreshold": failures,
-        "successThreshold": 1,
-    }
 
 
 def _resources(deployment: EdgeDeployment, profile: DeviceProfile, memory: int) -> dict[str, Any]:
@@ -202,51 +181,43 @@ def _asked(deployment: EdgeDeployment, profile: DeviceProfile) -> list[ResourceR
 
 
 def _volumes(name: str, profile: DeviceProfile, made_from: PodInputs) -> list[dict[str, Any]]:
-    token = {"audience": REPORT_AUDIENCE, "expirationSeconds": TOKEN_SECONDS, "path": TOKEN_FILE.rsplit("/", 1)[1]}
+    pod = profile.spec.pod
     return [
-        {"name": "plan", "configMap": {"name": child_name(name, "plan"), "optional": True}},
-        {"name": "token", "projected": {"sources": [{"serviceAccountToken": token}]}},
-        {"name": "cache", "emptyDir": {"sizeLimit": made_from.serving["cache"]}},
-        {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
-        *(
-            {"name": _secret_name(secret), "secret": {"secretName": secret, "optional": True}}
-            for secret in made_from.secrets
-        ),
-        *(
-            {"name": _device_name(device.path), "hostPath": {"path": device.path}}
-            for device in profile.spec.pod.devices
-        ),
-        *({"name": _host_name(v), "hostPath": {"path": v.host_path}} for v in profile.spec.pod.volumes),
+        *container.volumes(name, _disk(made_from), made_from.secrets),
+        *({"name": _device_name(device.path), "hostPath": {"path": device.path}} for device in pod.devices),
+        *({"name": _host_name(v), "hostPath": {"path": v.host_path}} for v in pod.volumes),
     ]
 
 
 def _mounts(profile: DeviceProfile, made_from: PodInputs) -> list[dict[str, Any]]:
+    pod = profile.spec.pod
     return [
-        {"name": "plan", "mountPath": PLAN_FOLDER, "readOnly": True},
-        {"name": "token", "mountPath": TOKEN_FILE.rsplit("/", 1)[0], "readOnly": True},
-        {"name": "cache", "mountPath": CACHE_FOLDER},
-        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  the root file system is read-only
-        *(
-            {"name": _secret_name(secret), "mountPath": f"{SECRETS_FOLDER}/{secret}", "readOnly": True}
-            for secret in made_from.secrets
-        ),
-        *({"name": _device_name(device.path), "mountPath": device.path} for device in profile.spec.pod.devices),
-        *({"name": _host_name(v), "mountPath": v.mount_path, "readOnly": True} for v in profile.spec.pod.volumes),
+        *container.mounts(made_from.secrets),
+        *({"name": _device_name(device.path), "mountPath": device.path} for device in pod.devices),
+        *({"name": _host_name(v), "mountPath": v.mount_path, "readOnly": True} for v in pod.volumes),
     ]
+
+
+def _spool_room(deployment: EdgeDeployment) -> list[dict[str, Any]]:
+    """The volume's room for it comes with the pod: an older pod that follows a newer plan must not outgrow its own."""
+    spool = spooled(deployment)
+    return [{"name": "EDGEWISE_SPOOL_ROOM", "value": str(int(quantity(spool.max_bytes)))}] if spool else []
+
+
+def _disk(made_from: PodInputs) -> str:
+    """Size of the cache's volume, in which the spool lies, too: a pod that outgrows it is evicted."""
+    cache, spool = made_from.serving["cache"], made_from.serving.get("spool")
+    return str(cache) if spool is None else str(int(quantity(cache) + quantity(spool)))
 
 
 def secrets_of(spec: Mapping[str, Any]) -> tuple[str, ...]:
     """PodInputs.secrets of a pod spec that was made here."""
-    volumes = (volume for volume in spec.get("volumes") or () if volume["name"].startswith(_SECRET))
-    return tuple(sorted(volume["secret"]["secretName"] for volume in volumes))
+    mounted = (one["secret"] for one in spec.get("volumes") or () if one["name"].startswith(container.SECRET))
+    return tuple(sorted(f"{one['secretName']}/{item['key']}" for one in mounted for item in one.get("items") or ()))
 
 
 def _device_name(path: str) -> str:
     return f"device-{short_hash(path, 8)}"
-
-
-def _secret_name(secret: str) -> str:
-    return f"{_SECRET}{short_hash(secret, 8)}"
 
 
 def _host_name(volume: HostVolume) -> str:

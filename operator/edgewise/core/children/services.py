@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from edgewise.api.edgedeployment import EdgeDeployment
-from edgewise.api.names import DEPLOYMENT_LABEL, GRPC_PORT, HTTP_PORT
+from edgewise.api.names import (
+    DEPLOYMENT_LABEL,
+    GATEWAY_ROLE,
+    GRPC_PORT,
+    HTTP_PORT,
+    ROLE_LABEL,
+    RUNTIME_ROLE,
+)
 from edgewise.core.children.meta import child, labelled
 from edgewise.core.outcome import Manifest
 
@@ -14,12 +21,13 @@ def local_name(deployment: str) -> str:
     return f"{deployment}-local"
 
 
-def cluster_service(deployment: EdgeDeployment) -> Manifest:
-    """Every ready pod."""
+def cluster_service(deployment: EdgeDeployment, gateway: bool = False) -> Manifest:
+    """Every ready device; or every ready pod of the gateway, while that stands in for them."""
     spec: dict[str, Any] = {}
     if deployment.spec.serving.traffic_distribution:
         spec["trafficDistribution"] = deployment.spec.serving.traffic_distribution
-    return _service(deployment, deployment.metadata.name, spec)
+    role = GATEWAY_ROLE if gateway else RUNTIME_ROLE
+    return _service(deployment, deployment.metadata.name, role, spec)
 
 
 def local_service(deployment: EdgeDeployment) -> Manifest:
@@ -27,17 +35,18 @@ def local_service(deployment: EdgeDeployment) -> Manifest:
     return _service(
         deployment,
         local_name(deployment.metadata.name),
+        RUNTIME_ROLE,
         {"internalTrafficPolicy": "Local", "publishNotReadyAddresses": True},
     )
 
 
-def _service(deployment: EdgeDeployment, name: str, spec: dict[str, Any]) -> Manifest:
+def _service(deployment: EdgeDeployment, name: str, role: str, spec: dict[str, Any]) -> Manifest:
     manifest = labelled(child("v1", "Service", "EdgeDeployment", deployment.metadata, name), "service")
     ports = {"http": HTTP_PORT, "grpc": GRPC_PORT}
     manifest["spec"] = {
         "type": "ClusterIP",
-        "selector": {DEPLOYMENT_LABEL: deployment.metadata.name},
-        "ports": [{"name": role, "port": port, "targetPort": port, "protocol": "TCP"} for role, port in ports.items()],
+        "selector": {DEPLOYMENT_LABEL: deployment.metadata.name, ROLE_LABEL: role},
+        "ports": [{"name": door, "port": port, "targetPort": port, "protocol": "TCP"} for door, port in ports.items()],
         **spec,
     }
     return manifest

@@ -21,13 +21,6 @@ def first(observed: ObservedDeployment) -> Finding | None:
     return next((finding for check in CHECKS if (finding := check(observed)) is not None), None)
 
 
-def field_cannot_be_honoured(observed: ObservedDeployment) -> Finding | None:
-    refused = support.refused_in_deployment(observed.deployment.spec)
-    if not refused:
-        return None
-    return Finding(Reason.NOT_SUPPORTED, f"{', '.join(refused)}: {support.REFUSAL}; remove it to go on")
-
-
 def image_is_not_allowed(observed: ObservedDeployment) -> Finding | None:
     image, allowed = observed.deployment.spec.serving.image, observed.settings.allowed_images
     if not image or not allowed or image.startswith(allowed):
@@ -112,7 +105,6 @@ def _followed(observed: ObservedDeployment) -> list[str]:
 
 
 CHECKS: tuple[Check, ...] = (
-    field_cannot_be_honoured,  # a wish that must not be ignored
     image_is_not_allowed,  # the administrator's word
     profile_in_use_cannot_be_read,
     pinned_release_is_unknown,

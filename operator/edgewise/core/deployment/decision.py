@@ -11,13 +11,14 @@ from edgewise.core.children import plans, revisions, services, workloads
 from edgewise.core.children.pods import PodInputs
 from edgewise.core.conditions import Verdict
 from edgewise.core.deployment import blockers, templates
+from edgewise.core.deployment.relief import Relief, relief
 from edgewise.core.deployment.rollout import device_plan
 from edgewise.core.deployment.status import status
 from edgewise.core.deployment.verdict import judge
 from edgewise.core.deployment.view import View, view
 from edgewise.core.observed import ObjectRef, ObservedDeployment, Pod
 from edgewise.core.outcome import Finding, Manifest, Plan, Poke
-from edgewise.core.progress import behind
+from edgewise.core.progress import behind, gateways_behind
 from edgewise.core.returned import returned, to_ask
 
 HISTORY = 10
@@ -38,29 +39,39 @@ def decide(observed: ObservedDeployment, now: float) -> Plan:
 
 
 def _left_alone(observed: ObservedDeployment, seen: View | None, verdict: Verdict, now: float) -> Plan:
-    """Nothing but the word: what served before keeps serving. Without a view the rest of the status stays, too."""
+    """Nothing but the word: what served before keeps serving, and where it cannot, the gateway takes over all the same.
+    Without a view the rest of the status stays, too."""
     said = observed.deployment.status if seen is None else status(observed, seen, observed.plan)
-    return _spoken(observed, Plan(status=said.wire()), verdict, now)
+    stand_in = relief(observed, None, now)
+    moved = stand_in.turn.serving is not observed.gateway.serving
+    writes = Plan(
+        apply=(services.cluster_service(observed.deployment, stand_in.turn.serving),) if moved else (),
+        status=stand_in.told_in(said).wire(),
+        events=stand_in.events,
+        requeue_after=stand_in.turn.wait,
+    )
+    return _spoken(observed, writes, stand_in.remarked(verdict), now)
 
 
 def _carried_on(observed: ObservedDeployment, seen: View, verdict: Verdict, now: float) -> Plan:
     plan = device_plan(observed, seen)
-    inputs = templates.made_from(observed, seen)
-    children = _children(observed, seen, plan, inputs)
+    inputs, stand_in = templates.made_from(observed, seen), relief(observed, seen, now)
+    children = _children(observed, seen, plan, inputs, stand_in)
     replaced = templates.due(observed, seen, inputs)
-    late = behind(observed, plan.sequence, seen.settled)
+    late = [*behind(observed, plan.sequence, seen.settled), *gateways_behind(observed, plan.sequence)]
     away = [pod for pod in to_ask(observed) if pod not in late]  # one poke a pod
     verdict = _with_outdated(observed, verdict, templates.outdated(observed, seen, inputs))
     busy = verdict.reconciling or late or away or replaced
     writes = Plan(
         apply=tuple(children),
-        status=status(observed, seen, plan).wire(),
+        status=stand_in.told_in(status(observed, seen, plan)).wire(),
+        events=stand_in.events,
         prune=tuple(_unplanned(observed, children, seen)) if observed.complete else (),
         delete=tuple(_reference(pod) for pod in replaced),
         pokes=(*_pokes(late, insist=True), *_pokes(away, insist=False)),
-        requeue_after=LOOK_AGAIN if busy else None,
+        requeue_after=_sooner(LOOK_AGAIN if busy else None, stand_in.turn.wait),
     )
-    return _spoken(observed, writes, verdict, now)
+    return _spoken(observed, writes, stand_in.remarked(verdict), now)
 
 
 def _spoken(observed: ObservedDeployment, plan: Plan, verdict: Verdict, now: float) -> Plan:
@@ -68,7 +79,7 @@ def _spoken(observed: ObservedDeployment, plan: Plan, verdict: Verdict, now: flo
     generation, old = observed.deployment.metadata.generation, observed.deployment.status.conditions
     moved = [condition.wire() for condition in conditions.moved(old, verdict, generation, now)]
     said = {**(plan.status or {}), "observedGeneration": generation, "conditions": moved}
-    return replace(plan, status=said, events=conditions.events(old, verdict))
+    return replace(plan, status=said, events=(*conditions.events(old, verdict), *plan.events))
 
 
 def _with_outdated(observed: ObservedDeployment, verdict: Verdict, outdated: list[Pod]) -> Verdict:
@@ -82,15 +93,16 @@ def _with_outdated(observed: ObservedDeployment, verdict: Verdict, outdated: lis
 
 
 def _children(
-    observed: ObservedDeployment, seen: View, plan: DevicePlan, inputs: Mapping[str, PodInputs]
+    observed: ObservedDeployment, seen: View, plan: DevicePlan, inputs: Mapping[str, PodInputs], stand_in: Relief
 ) -> list[Manifest]:
     """In the order in which one needs the other: the snapshot, the plan that names it, the pods that read the plan."""
     deployment = observed.deployment
-    children = [services.cluster_service(deployment), services.local_service(deployment)]
+    children = [services.cluster_service(deployment, stand_in.turn.serving), services.local_service(deployment)]
     recorded = {snapshot.ref.name for snapshot in observed.releases}
     if revisions.release_name(deployment.metadata.name, seen.target.name) not in recorded:
         children.append(revisions.release(deployment, seen.target, revisions.next_number(observed.releases)))
-    return [*children, plans.config_map(deployment, plan), *_workloads(observed, seen, inputs)]
+    children += [plans.config_map(deployment, plan), *_workloads(observed, seen, inputs)]
+    return [*children, stand_in.workload] if stand_in.workload is not None else children
 
 
 def _workloads(observed: ObservedDeployment, seen: View, inputs: Mapping[str, PodInputs]) -> Iterable[Manifest]:
@@ -119,6 +131,10 @@ def _unplanned(observed: ObservedDeployment, children: list[Manifest], seen: Vie
 
 def _pokes(pods: Iterable[Pod], insist: bool) -> Iterable[Poke]:
     return (Poke(pod.namespace, pod.name, pod.ip, insist) for pod in pods)
+
+
+def _sooner(one: float | None, other: float | None) -> float | None:
+    return min((wait for wait in (one, other) if wait is not None), default=None)
 
 
 def _reference(pod: Pod) -> ObjectRef:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgewise.contract.plan import Plan as DevicePlan
 from edgewise.contract.plan import Switch
+from edgewise.core import peers
 from edgewise.core.children import plans
 from edgewise.core.deployment.view import View
 from edgewise.core.matching import Fit
@@ -13,7 +14,8 @@ from edgewise.core.observed import ObservedDeployment
 def device_plan(observed: ObservedDeployment, seen: View) -> DevicePlan:
     """The plan under its number. Promotion is part of it: the target becomes the stable release, the old one goes."""
     stable = seen.target if seen.promoted else seen.stable
-    intent = plans.Intent(seen.target, stable, switch(observed, seen), _fits(seen))
+    addresses = peers.resolved(observed.deployment, observed.peers).addresses
+    intent = plans.Intent(seen.target, stable, switch(observed, seen), _fits(seen), addresses)
     drawn = plans.document(observed.deployment, observed.settings, intent, [c.profile for c in seen.hosting])
     recorded = observed.deployment.status.plan
     return plans.sequenced(drawn, observed.plan, recorded.sequence if recorded else 0)

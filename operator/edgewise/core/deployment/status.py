@@ -101,6 +101,9 @@ def _builds(seen: View) -> Iterator[tuple[str, str, str]]:
                 yield model, variant.name, variant.source.sha256
 
 
+_LACKING = (Reason.ACCESS_NOT_READY, Reason.TARGET_NOT_READY)  # a Secret is missing
+
+
 def _remark(observed: ObservedDeployment, seen: View, candidate: Candidate) -> str:
     """What a person should know of it; empty when all is as wished."""
     name = candidate.name
@@ -109,9 +112,9 @@ def _remark(observed: ObservedDeployment, seen: View, candidate: Candidate) -> s
     if name not in seen.placed.hosting:
         return "its nodes take a better fitting profile, or have too little memory"
     devices = [device for device in seen.devices if device.profile == name]
-    shut = next((device for device in devices if device.reason == Reason.ACCESS_NOT_READY), None)
-    if shut is not None:
-        return f"{shut.reason}: {shut.name}: {shut.message}"
+    lacking = next((device for device in devices if device.reason in _LACKING), None)
+    if lacking is not None:
+        return f"{lacking.reason}: {lacking.name}: {lacking.message}"
     got = {device.provider for device in devices} - {""}
     if not got:  # the operator has just started: what the devices said before still stands
         before = observed.deployment.status.profiles or ()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from edgewise.api.edgedeployment import EdgeDeployment
 from edgewise.api.edgemodel import EdgeModelSpec
-from edgewise.core.children import pods
+from edgewise.core.children import pods, secrets, targets
 from edgewise.core.children.pods import PodInputs
 from edgewise.core.deployment.verdict import allowance
 from edgewise.core.deployment.view import Candidate, View
@@ -21,15 +22,24 @@ def made_from(observed: ObservedDeployment, seen: View) -> dict[str, PodInputs]:
 
 def _needed(observed: ObservedDeployment, seen: View, candidate: Candidate) -> PodInputs:
     served = [release for release in (seen.target, seen.stable) if release is not None]
-    secrets = [secret for release in served for model in release.models.values() for secret in _secrets(model)]
-    return pods.inputs(observed.deployment, candidate.profile, candidate.image, candidate.memory, secrets)
+    keys = [key for release in served for model in release.models.values() for key in _sources(model)]
+    keys += [*_spool(observed.deployment), *targets.keys(observed.deployment)]
+    return pods.inputs(observed.deployment, candidate.profile, candidate.image, candidate.memory, keys)
 
 
-def _secrets(model: EdgeModelSpec) -> Iterable[str]:
+def _sources(model: EdgeModelSpec) -> Iterator[str]:
+    """Keys of Secrets that fetching it takes."""
     for variant in model.variants:
-        for reference in (variant.source.secret_ref, variant.source.ca_secret_ref):
-            if reference is not None:
-                yield reference.name
+        yield from secrets.keys_of(variant.source.secret_ref, secrets.CREDENTIALS)
+        yield from secrets.keys_of(variant.source.ca_secret_ref)
+
+
+def _spool(deployment: EdgeDeployment) -> Iterator[str]:
+    spool = pods.spooled(deployment)
+    if spool is not None:
+        signed = (spool.sink or "").startswith("s3://")
+        yield from secrets.keys_of(spool.sink_secret_ref, secrets.S3 if signed else secrets.CREDENTIALS)
+        yield from secrets.keys_of(spool.ca_secret_ref)
 
 
 def _lasting(needed: PodInputs, present: Workload | None) -> PodInputs:
@@ -42,7 +52,7 @@ def _lasting(needed: PodInputs, present: Workload | None) -> PodInputs:
 
 def outdated(observed: ObservedDeployment, seen: View, inputs: Mapping[str, PodInputs]) -> list[Pod]:
     """Pods of an older template that shall serve the target, those that do not serve first; on nodes whose kubelet
-    can start a successor."""
+    can start a successor. One that is being deleted is still among them: a client's connection to it ends soon."""
     online = {node.name for node in observed.nodes if node.ready}
     return [
         pod
@@ -50,7 +60,6 @@ def outdated(observed: ObservedDeployment, seen: View, inputs: Mapping[str, PodI
         if seen.placed.nodes.get(pod.node) == pod.profile
         and pod.template != inputs[pod.profile].hash
         and pod.node in online
-        and not pod.deleting
     ]
 
 
@@ -64,7 +73,7 @@ def due(observed: ObservedDeployment, seen: View, inputs: Mapping[str, PodInputs
     if where.mode != "PerNode" or rollout.paused:
         return []
     current = {w.profile for w in observed.workloads if w.profile in inputs and w.template == inputs[w.profile].hash}
-    ripe = [pod for pod in outdated(observed, seen, inputs) if pod.profile in current]
+    ripe = [pod for pod in outdated(observed, seen, inputs) if pod.profile in current and not pod.deleting]
     answering = {pod.node for pod in observed.pods if pod.ready and not pod.deleting}
     away = sum(device.name not in answering for device in seen.reachable)
     room = max(0, allowance(seen, rollout.max_unavailable) - away)

@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from edgewise.api.names import READY, RECONCILING, Reason
-from edgewise.core import conditions, support
+from edgewise.core import conditions, peers, support
 from edgewise.core.conditions import Verdict
 from edgewise.core.deployment.view import View
+from edgewise.core.doubt import beyond_doubt
 from edgewise.core.observed import ObservedDeployment
 from edgewise.core.outcome import conditions_by_type
 from edgewise.core.progress import NodeProgress
@@ -38,6 +39,14 @@ def model_is_gone(_: ObservedDeployment, view: View, __: float) -> Verdict | Non
         f"EdgeModel {', '.join(view.course.gone)} was deleted; {view.target.name} is served on from its snapshot. "
         "Create the EdgeModel again, or delete this EdgeDeployment",
     )
+
+
+def a_target_cannot_be_asked(observed: ObservedDeployment, _: View, __: float) -> Verdict | None:
+    problems = peers.resolved(observed.deployment, observed.peers).problems
+    if not problems:
+        return None
+    finding = next(iter(problems.values()))
+    return conditions.stalled(finding.reason, f"{finding.message}. Devices serve on, and ask the others")
 
 
 def nothing_is_placed(observed: ObservedDeployment, view: View, _: float) -> Verdict | None:
@@ -134,8 +143,13 @@ def _serving(observed: ObservedDeployment, view: View) -> Verdict:
         text += f"; {offline} offline"
     if view.placed.unplaced:
         text += f"; {len(view.placed.unplaced)} unplaced"
+    if unasking := [device for device in view.devices if device.reason == Reason.TARGET_NOT_READY]:
+        return conditions.serving(Reason.TARGET_NOT_READY, f"{text}; {_named(unasking)}: {unasking[0].message}")
+    remarks = [beyond_doubt(observed.deployment.spec, view.target)]
     if ignored := support.ignored_in_deployment(observed.deployment.spec):
-        return conditions.serving(Reason.FIELDS_NOT_ACTED_ON, f"{text}; {support.REMARK}: {', '.join(ignored)}")
+        remarks.append(f"{support.REMARK}: {', '.join(ignored)}")
+    if any(remarks):
+        return conditions.serving(Reason.FIELDS_NOT_ACTED_ON, "; ".join([text, *filter(None, remarks)]))
     return conditions.serving(Reason.SERVING, text)
 
 
@@ -161,6 +175,7 @@ def _nodes(some: Sized) -> str:
 
 CHECKS: tuple[Check, ...] = (
     model_is_gone,  # a person must act, though everything still answers
+    a_target_cannot_be_asked,  # likewise
     nothing_is_placed,  # no node, no profile, no build, no room
     everything_serves,
     a_few_are_away,  # promoted: one bad device cannot take Ready away from a fleet

@@ -18,11 +18,12 @@ from edgewise.api.names import Reason
 from edgewise_runtime.agent.backoff import spread
 from edgewise_runtime.agent.failure import Failure
 from edgewise_runtime.agent.fetch.addresses import AddressGuard
-from edgewise_runtime.agent.fetch.credentials import Credentials, credentials, trust
+from edgewise_runtime.agent.fetch.credentials import credentials, trust
 from edgewise_runtime.agent.fetch.oci import Registry
 from edgewise_runtime.agent.fetch.partial import Partial
 from edgewise_runtime.agent.fetch.transfer import Expected, Transfer
 from edgewise_runtime.agent.fetch.web import Request, Web, shown
+from edgewise_runtime.credentials import Credentials
 
 RESUME_SECONDS = 0.5  # between the pieces of a link that gives a little and breaks
 

@@ -17,8 +17,8 @@ from yarl import URL
 from edgewise.api.edgemodel import Source
 from edgewise.api.names import Reason
 from edgewise_runtime.agent.failure import Failure
-from edgewise_runtime.agent.fetch.credentials import Credentials
 from edgewise_runtime.agent.fetch.web import Request, Web, check
+from edgewise_runtime.credentials import Credentials
 
 MANIFEST_BYTES = 4 * 2**20  # the distribution specification asks clients and registries to take manifests of 4 MiB
 TOKEN_BYTES = 2**18

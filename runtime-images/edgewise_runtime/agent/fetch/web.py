@@ -37,7 +37,7 @@ class Request:
 
     url: URL
     headers: Mapping[str, str] = field(default_factory=dict)
-    authorization: str = ""
+    authorization: str = field(default="", repr=False)
 
 
 class Web:

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from tests.bench.figures import FOLDER
 from tests.bench.serving.models import Model
-from tests.bench.serving.processes import Command, Contestant, free_port, started
+from tests.bench.serving.processes import Command, Contestant, started
 from tests.cluster.command import run
 from tests.cluster.locking import exclusive
 from tests.cluster.paths import cache
+from tests.cluster.ports import free_port
 from tests.cluster.progress import step
 
 HERE = Path(__file__).parent

@@ -1,0 +1,1 @@
+"""`make bench-hybrid`: what help from the cloud is worth, and what it costs."""
