@@ -1,12 +1,17 @@
 """The scenes of the demo, in order. Each does one thing with the product as it stands, and says what came of it."""
 
+import os
+import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
+import numpy as np
 from rich.markup import escape
 
 from tests.cluster.cluster import users_kubeconfig
-from tests.cluster.command import run
+from tests.cluster.command import CommandError
 from tests.demo.screen import Programme, console, tell
 from tests.stage import examples, traffic
 from tests.stage.product import DEMO, Product
@@ -33,9 +38,18 @@ def placement(product: Product, programme: Programme) -> None:
 
 
 def status(product: Product, name: str) -> None:
-    tell(f"kubectl edgewise status {name} -n {DEMO}")
-    argv = (sys.executable, "-m", "edgewise.cli", "status", name, "-n", DEMO)
-    console.print(escape(run("env", f"KUBECONFIG={product.cluster.kubeconfig}", "COLUMNS=128", *argv)))
+    console.print(escape(_edgewise(product, "status", name)))
+
+
+def _edgewise(product: Product, *words: str) -> str:
+    """What `kubectl edgewise` prints, to either stream."""
+    tell(f"kubectl edgewise {' '.join(words)} -n {DEMO}")
+    surroundings = {**os.environ, "KUBECONFIG": str(product.cluster.kubeconfig), "COLUMNS": "128"}
+    argv = (sys.executable, "-m", "edgewise.cli", *words, "-n", DEMO)
+    done = subprocess.run(argv, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        raise CommandError(f"kubectl edgewise {words[0]}: exit {done.returncode}\n{done.stdout.strip()}")
+    return done.stdout
 
 
 def predictions(product: Product, programme: Programme) -> None:
@@ -113,6 +127,20 @@ def cloud(product: Product, programme: Programme) -> None:
     programme.seen("accuracy with cloud help", f"{helped.accuracy:.3f}, {share:.0%} of requests sent on")
 
 
+def calibration(product: Product, programme: Programme) -> None:
+    """Which confidence is worth a question: asked of a device, the cloud and a thousand labelled images."""
+    held_out = np.load(traffic.HELD_OUT)
+    with tempfile.TemporaryDirectory() as folder, product.kubectl.forward("svc/triton", 8000) as triton:
+        data = Path(folder, "digits.npz")
+        np.savez(data, image=held_out["images"][:, None].astype(np.float32) / 255, labels=held_out["labels"])
+        said = _edgewise(
+            product, "calibrate", "digits", "--data", str(data), "--cloud", f"http://{triton}", "--offload", "0.10"
+        )
+    console.print(escape(said))
+    together = next(line.split()[-4] for line in said.splitlines() if line.startswith("accuracy together"))
+    programme.seen("accuracy together, asking for a tenth", together)
+
+
 def second_model(product: Product, programme: Programme) -> None:
     """A model nobody here trained, from an OCI registry, on real input."""
     tell("kubectl apply --server-side -f examples/04-second-model   # silero-vad, pulled from an OCI registry")
@@ -137,6 +165,7 @@ SCENES = (
     ("A model update while requests flow", update),
     ("A device cut off from the network", offline),
     ("Cloud help, when it pays", cloud),
+    ("What a confidence is worth", calibration),
     ("A second model that nobody here trained", second_model),
     ("Three models in a row read a picture", pipeline),
 )
