@@ -30,6 +30,7 @@ def private():
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private")) * 1024
 
+memory.arrange_heap()  # as the runtime does: glibc by itself keeps a large block at the end of a thread's heap
 session = KINDS[sys.argv[1]].load(Path(sys.argv[2]))
 def run(rows):
     session.run({"x": np.ones((rows, 4), np.float32)}, ["twice", "thrice"])
@@ -50,6 +51,8 @@ json.dump([before, grown, released, private()], sys.stdout)
 
 
 KEPT = {"ONNX Runtime": 8, "LiteRT": 8, "OpenVINO with ONNX": 40, "OpenVINO with its IR": 40}  # MiB; outputs: 2 x 16 MB
+ARENAS = {"ONNX Runtime", "LiteRT"}
+"""Engines that grow by more than that, and give it back when told to."""
 
 
 @pytest.mark.parametrize("kind", KEPT)
@@ -57,13 +60,12 @@ def test_memory_is_back_after_many_sizes_and_when_a_session_is_closed(kind: str,
     path = KINDS[kind].sums(tmp_path)
     before, grown, released, closed = json.loads(_run(VARIED, kind, str(path)))
     assert released - before < KEPT[kind] * MIB, (before, grown, released)
-    assert released < grown - 10 * MIB
+    assert kind not in ARENAS or released < grown - 10 * MIB
     assert closed - before < 8 * MIB
 
 
 BOUNDED = """
 import sys
-import time
 from pathlib import Path
 import numpy as np
 from edgewise_runtime.engines import memory
@@ -161,7 +163,6 @@ def _run(code: str, *arguments: str) -> str:
 def test_an_engine_that_is_not_asked_for_is_not_imported(tmp_path: Path) -> None:
     code = """
 import sys
-import time
 from pathlib import Path
 from tests.runtime.tinyonnx import echo
 from edgewise_runtime.engines import load
