@@ -20,6 +20,7 @@ class Call:
     """One kind of request; `resource` has its subresource, as in `pods/status`, or is a path such as `/readyz`."""
 
     user: str
+    """Empty where the API server did not find out who asked: it answered 401, or was still starting."""
     verb: str
     resource: str
 
@@ -50,4 +51,4 @@ def _call(event: dict[str, Any]) -> Call:
     reference = event.get("objectRef", {})
     names = [reference.get("resource", ""), reference.get("subresource", "")]
     resource = "/".join(filter(None, names)) or event["requestURI"].partition("?")[0]
-    return Call(event["user"]["username"], event["verb"], resource)
+    return Call(event["user"].get("username", ""), event["verb"], resource)

@@ -10,12 +10,14 @@ import pytest
 from tests.cluster.audit import Call, calls
 
 
-def event(number: int, verb: str, user: str = "operator", code: int = 200, **reference: str) -> Mapping[str, Any]:
+def event(
+    number: int, verb: str, user: str | None = "operator", code: int = 200, **reference: str
+) -> Mapping[str, Any]:
     """One line of an audit log."""
     return {
         "auditID": str(number),
         "verb": verb,
-        "user": {"username": user},
+        "user": {} if user is None else {"username": user},
         "requestURI": "/readyz?verbose",
         "responseStatus": {"code": code},
         **({"objectRef": reference} if reference else {}),
@@ -28,6 +30,7 @@ EVENTS = [
     event(3, "watch", resource="nodes"),
     event(3, "watch", resource="nodes"),  # the same request, when it ends
     event(4, "get", user="admin"),
+    event(6, "get", user=None, code=401, resource="pods"),
 ]
 
 
@@ -43,6 +46,7 @@ def test_calls_are_counted_by_user_verb_and_resource(log: Path) -> None:
         Call("operator", "patch", "edgedeployments/status"): 2,
         Call("operator", "watch", "nodes"): 1,
         Call("admin", "get", "/readyz"): 1,
+        Call("", "get", "pods"): 1,
     }
 
 
