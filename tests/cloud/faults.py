@@ -14,7 +14,8 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, get_args
 
 import aiohttp
@@ -22,6 +23,8 @@ import grpc
 import numpy as np
 from aiohttp import web
 from tritonclient.grpc import service_pb2 as pb
+
+from tests.cloud.passing import accepting, until_either_ends
 
 Fault = Literal[
     "blackhole", "reset", "noise", "slow", "error", "garbage", "another shape", "no numbers", "another request's id"
@@ -44,25 +47,15 @@ class Between:
     port: int = 0
     asked: int = 0
     """Questions that reached it."""
-    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
     async def carry(self, behind: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, to a port of this machine."""
-        self._writers.add(writer)
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", behind)
-        ways = [
-            asyncio.ensure_future(self._out(reader, there_writer, writer)),
-            asyncio.ensure_future(self._back(there_reader, writer)),
-        ]
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            out, back = self._out(reader, there_writer, writer), self._back(there_reader, writer)
+            await until_either_ends(there_writer, out, back)
         finally:
-            there_writer.transport.abort()
             writer.transport.abort()
-            self._writers.discard(writer)
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
 
     async def _out(self, reader: asyncio.StreamReader, there: asyncio.StreamWriter, back: asyncio.StreamWriter) -> None:
         while chunk := await reader.read(65536):
@@ -97,24 +90,8 @@ async def between(target: str, tls: ssl.SSLContext | None = None) -> AsyncIterat
     """Before the server at `target` (http://host:port or grpc://host:port); `tls`: spoken by the near end."""
     it = Between()
     kind = _grpc_server if target.startswith("grpc") else _http_server
-    async with kind(target.partition("://")[2], it) as behind:
-        carrying = set[asyncio.Task[None]]()
-
-        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.ensure_future(it.carry(behind, reader, writer))
-            carrying.add(task)
-            task.add_done_callback(carrying.discard)
-
-        server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
-        it.port = server.sockets[0].getsockname()[1]
-        try:
-            yield it
-        finally:
-            server.close()
-            for task in carrying:
-                task.cancel()
-            await asyncio.gather(*carrying, return_exceptions=True)
-            await asyncio.sleep(0)  # aborted transports close in the loop's next round
+    async with kind(target.partition("://")[2], it) as behind, accepting(partial(it.carry, behind), tls) as it.port:
+        yield it
 
 
 @contextlib.asynccontextmanager

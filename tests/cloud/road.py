@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.cloud.passing import accepting, until_either_ends
 from tests.runtime.issuer import Issuer, Pair
 
 
@@ -35,12 +36,7 @@ class Road:
         try:
             there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.target)
             out, back = self._pump(reader, there_writer, out=True), self._pump(there_reader, writer, out=False)
-            ways = [asyncio.ensure_future(way) for way in (out, back)]
-            try:
-                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                there_writer.transport.abort()
-                await _ended(ways)
+            await until_either_ends(there_writer, out, back)
         finally:
             self.ended += 1
             writer.transport.abort()
@@ -57,21 +53,9 @@ class Road:
 @contextlib.asynccontextmanager
 async def road(target: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[Road]:
     """To a port of this machine; `tls`: of the near end, may be changed by its owner while it is in use."""
-    it, carrying = Road(target), set[asyncio.Task[None]]()
-
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(it.carry(reader, writer))
-        carrying.add(task)
-        task.add_done_callback(carrying.discard)
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
-    it.port = server.sockets[0].getsockname()[1]
-    try:
+    it = Road(target)
+    async with accepting(it.carry, tls) as it.port:
         yield it
-    finally:
-        server.close()
-        await _ended(carrying)
-        await asyncio.sleep(0)  # aborted transports close in the loop's next round
 
 
 def ending_tls(folder: Path, certificate: Pair, clients: Issuer | None = None) -> ssl.SSLContext:
@@ -84,12 +68,6 @@ def ending_tls(folder: Path, certificate: Pair, clients: Issuer | None = None) -
         context.load_verify_locations(cadata=clients.ca.decode())
         context.verify_mode = ssl.CERT_REQUIRED
     return context
-
-
-async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _name(writer: asyncio.StreamWriter) -> str:

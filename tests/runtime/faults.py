@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Literal
 
+from tests.cloud.passing import accepting, until_either_ends
+
 Fault = Literal["", "reset", "blackhole", "cut", "garbage"]
 _ANSWERS: dict[Fault, bytes] = {
     "cut": b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{",
@@ -49,14 +51,7 @@ class Link:
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.target)
-        ways = [asyncio.ensure_future(_pump(reader, there_writer)), asyncio.ensure_future(_pump(there_reader, writer))]
-        try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            there_writer.transport.abort()
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+        await until_either_ends(there_writer, _pump(reader, there_writer), _pump(there_reader, writer))
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -68,19 +63,6 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 @contextlib.asynccontextmanager
 async def link(target: int) -> AsyncIterator[Link]:
     """To a port of this machine."""
-    carrying: set[asyncio.Task[None]] = set()
-
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(it.carry(reader, writer))
-        carrying.add(task)
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    it = Link(server.sockets[0].getsockname()[1], target)
-    try:
+    it = Link(0, target)
+    async with accepting(it.carry) as it.port:
         yield it
-    finally:
-        server.close()
-        for task in carrying:
-            task.cancel()
-        await asyncio.gather(*carrying, return_exceptions=True)
-        await asyncio.sleep(0)  # aborted transports close in the loop's next round

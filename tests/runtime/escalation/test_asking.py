@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,22 +26,10 @@ from tests.runtime.helped import (
     settled,
     source,
     waited,
-    weak_device,
 )
 from tests.runtime.processes import serving
 from tests.runtime.serving import Running, numbers, running, served
 from tests.runtime.sessions import Gated, model
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("models")
-
-
-@pytest.fixture
-async def device(folder: Path) -> AsyncIterator[Running]:
-    async with weak_device(folder) as device:
-        yield device
 
 
 async def test_a_sure_answer_stays_at_home(device: Running, cloud: Link) -> None:

@@ -40,11 +40,6 @@ class Kept:
         self.examples.append(example)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("models")
-
-
 async def over_http(device: Running, model: str, wish: dict[str, str]) -> str:
     """Who answered; or the status of the refusal."""
     body = {"inputs": [numbers("x", HARD_ROWS)], "parameters": wish}

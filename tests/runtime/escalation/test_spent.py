@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,7 @@ from edgewise_runtime.errors import OverloadedError, UnavailableError
 from edgewise_runtime.escalation.breaker import FAILURES, State
 from edgewise_runtime.spool.example import Example
 from tests.runtime.faults import Link
-from tests.runtime.helped import EASY, HARD, ask, escalator, plan, result, source, weak_device
+from tests.runtime.helped import EASY, HARD, ask, escalator, plan, result, source
 from tests.runtime.serving import Running, numbers, running
 
 
@@ -33,17 +31,6 @@ class Kept:
     @property
     def reasons(self) -> list[str]:
         return [example.reason for example in self.examples]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("models")
-
-
-@pytest.fixture
-async def device(folder: Path) -> AsyncIterator[Running]:
-    async with weak_device(folder) as device:
-        yield device
 
 
 @pytest.fixture

@@ -6,11 +6,8 @@ Plans here allow an hour where something else must end the wait: a test that wai
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import numpy as np
-import pytest
 from tritonclient.grpc import service_pb2 as pb
 
 from edgewise.contract.plan import PlanEscalation, PlanTarget
@@ -29,23 +26,11 @@ from tests.runtime.helped import (
     settled,
     source,
     waited,
-    weak_device,
 )
 from tests.runtime.serving import Running
 
 AN_HOUR = 3600.0
 HARD_ROWS = np.array(HARD, np.float32)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("models")
-
-
-@pytest.fixture
-async def device(folder: Path) -> AsyncIterator[Running]:
-    async with weak_device(folder) as device:
-        yield device
 
 
 def request(x: list[list[float]]) -> InferRequest:

@@ -43,11 +43,6 @@ class Broken:
         """Nothing to give back."""
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("models")
-
-
 QUICK, SLOW = Choice(latency=1e-5, size=8), Choice(latency=0.1, size=8)
 FAILURES: dict[str, tuple[Exception, Choice, int]] = {
     "the engine fails at once": (EngineFailedError("out of memory"), QUICK, 500),
