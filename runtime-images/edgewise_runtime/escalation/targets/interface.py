@@ -8,11 +8,10 @@ from typing import Any
 
 from edgewise_runtime.engines.base import TensorSpec
 from edgewise_runtime.errors import BadRequestError
-from edgewise_runtime.escalation.targets.messages import fields, numbers, string, text
+from edgewise_runtime.escalation.targets.messages import description, fields, string, text
 from edgewise_runtime.protocol import rules
 
 _NAME, _PLATFORM, _INPUTS, _OUTPUTS = 1, 3, 4, 5
-_DATATYPE, _SHAPE = 2, 3
 
 
 @dataclass(frozen=True)
@@ -45,20 +44,8 @@ def from_message(message: memoryview) -> Interface:
         if number == _PLATFORM:
             platform = string(content)
         elif number in tensors:
-            tensors[number].append(_described(content))
+            tensors[number].append(_tensor(*description(content)))
     return _sound(Interface(platform, tuple(tensors[_INPUTS]), tuple(tensors[_OUTPUTS])))
-
-
-def _described(message: memoryview) -> TensorSpec:
-    name, datatype, shape = "", "", list[int]()
-    for number, content in fields(message):
-        if number == _NAME:
-            name = string(content)
-        elif number == _DATATYPE:
-            datatype = string(content)
-        elif number == _SHAPE:
-            shape += (size - 2**64 if size >= 2**63 else size for size in numbers(content))  # -1 is ten bytes of ones
-    return _tensor(name, datatype, shape)
 
 
 def _spec(entry: Any) -> TensorSpec:

@@ -36,13 +36,13 @@ def encode_request(request: InferRequest, model: str) -> list[Part]:
 def decode_response(message: memoryview) -> InferResponse:
     """BadRequestError where it is none; the tensors are views of `message`."""
     texts = {_MODEL: "", _VERSION: "", _ID: ""}
-    described: list[tuple[str, str, tuple[int, ...]]] = []
+    described: list[tuple[str, str, list[int]]] = []
     raw: list[memoryview] = []
     for number, content in fields(message):
         if number in texts:
             texts[number] = string(content)
         elif number == _TENSORS:
-            described.append(_description(content))
+            described.append(description(content))
         elif number == _RAW_OUTPUT:
             raw.append(content)
     if len(raw) != len(described):
@@ -59,31 +59,31 @@ def _described(tensor: Tensor) -> bytes:
     return text(_NAME, tensor.name) + text(_DATATYPE, tensor.datatype) + _field(_SHAPE, sizes)
 
 
-def _tensor(described: tuple[str, str, tuple[int, ...]], raw: memoryview) -> Tensor:
-    name, datatype, shape = described
+def _tensor(described: tuple[str, str, list[int]], raw: memoryview) -> Tensor:
+    name, kind, sizes = described
+    datatype, shape = rules.datatype(kind, name), rules.shape(sizes, name, least=0)
     return Tensor(name, datatype, unpack(raw, datatype, shape, name))
 
 
-def _description(message: memoryview) -> tuple[str, str, tuple[int, ...]]:
-    """(name, datatype, shape) of an InferOutputTensor."""
-    name, datatype = "", ""
-    shape: list[int] = []
+def description(message: memoryview) -> tuple[str, str, list[int]]:
+    """(name, datatype, shape) of a tensor, as it is said: of an InferOutputTensor, of a TensorMetadata."""
+    name, datatype, shape = "", "", list[int]()
     for number, content in fields(message):
         if number == _NAME:
             name = string(content)
         elif number == _DATATYPE:
             datatype = string(content)
         elif number == _SHAPE:
-            shape += numbers(content)
-    return name, rules.datatype(datatype, name), rules.shape(shape, name, least=0)
+            shape += _sizes(content)
+    return name, datatype, shape
 
 
-def numbers(content: memoryview) -> Iterator[int]:
+def _sizes(content: memoryview) -> Iterator[int]:
     """Packed or not, as protobuf's readers must take both: one number alone looks like a list of one."""
     at = 0
     while at < len(content):
-        number, at = read_varint(content, at)
-        yield number
+        size, at = read_varint(content, at)
+        yield size - 2**64 if size >= 2**63 else size  # -1 is ten bytes of ones
 
 
 def fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
