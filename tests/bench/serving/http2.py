@@ -7,7 +7,8 @@ from types import TracebackType
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _RESET, _SETTINGS, _PING, _GOAWAY, _WINDOW = 0, 1, 3, 4, 6, 7, 8
 _END_STREAM, _ACK, _END_HEADERS = 1, 1, 4
-_INITIAL_WINDOW, _MAX_FRAME = 4, 5
+_TABLE_SIZE, _INITIAL_WINDOW, _MAX_FRAME = 1, 4, 5
+_NO_TABLE = b"\x20"  # RFC 7541, 4.2: what an encoder says first when its table may have no room any more
 _ROOM = 2**30  # window of what the server may send
 _JOINED = 16 * 1024  # bytes up to which one copy is cheaper than a list of pieces
 
@@ -25,6 +26,7 @@ class GrpcConnection:
             {":method": "POST", ":scheme": "http", ":path": method, ":authority": "bench"}
             | {"content-type": "application/grpc", "te": "trailers"}
         )
+        self._said = b""  # of the next headers' encoding
         self._stream = -1
         self._frame_limit, self._stream_window = 16384, 65535
         self._window = 65535  # of the connection
@@ -66,7 +68,8 @@ class GrpcConnection:
 
     def _send(self, pieces: list[memoryview]) -> None:
         """In as few writes as the server's windows allow, and without a copy."""
-        out: list[bytes | memoryview] = [_frame(_HEADERS, _END_HEADERS, self._stream, self._headers)]
+        out: list[bytes | memoryview] = [_frame(_HEADERS, _END_HEADERS, self._stream, self._said + self._headers)]
+        self._said = b""
         left = sum(map(len, pieces))
         while left:
             size = min(left, self._frame_limit, self._window, self._left)
@@ -120,7 +123,9 @@ class GrpcConnection:
 
     def _settle(self, payload: memoryview) -> None:
         for key, value in struct.iter_unpack("!HI", payload):
-            if key == _INITIAL_WINDOW:
+            if key == _TABLE_SIZE and not value:
+                self._said = _NO_TABLE
+            elif key == _INITIAL_WINDOW:
                 self._left += value - self._stream_window
                 self._stream_window = value
             elif key == _MAX_FRAME:
