@@ -85,9 +85,7 @@ async def _measure(report: Report, triton: Triton, folder: Path) -> None:
                 for subject in (digit, picture):
                     plain, packed = [await _ratios(device, subject, way, counter, wish) for wish in (False, True)]
                     name = f"bytes sent / tensors: {subject.name}, {way.name}"
-                    # HTTP spells out headers and JSON each time: of a digit that alone is more than a tenth.
-                    limit = None if subject is digit and way is HTTP else LIMIT
-                    report.add(Figure(name, plain, "", "less", limit))
+                    report.add(Figure(name, plain, "", "less", LIMIT))
                     report.add(Figure(f"{name}, compress", packed, "", "less", min(plain)))
 
 
