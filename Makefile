@@ -78,6 +78,10 @@ bench-serving: $(VENV)/.installed prerequisites ## Figures of the runtime agains
 bench-hybrid: $(VENV)/.installed prerequisites ## What cloud help is worth, and what it costs, into build/bench/hybrid.json (ONLY=accuracy,faults: some).
 	@$(BIN)/python -m tests.bench.hybrid $(if $(ONLY),--only $(ONLY))
 
+.PHONY: bench-ota
+bench-ota: $(VENV)/.installed prerequisites ## New versions over a fleet of 500 simulated devices, and what they weigh, into build/bench/ota.json (ONLY=fleet,writes: some).
+	@$(BIN)/python -m tests.bench.ota $(if $(ONLY),--only $(ONLY))
+
 .PHONY: bench-http-layers
 bench-http-layers: $(VENV)/.installed prerequisites ## HTTP layers the runtime could have had, into build/bench/http-layers.json (a minute).
 	@$(BIN)/python -m tests.bench.layers

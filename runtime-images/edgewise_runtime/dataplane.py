@@ -155,6 +155,7 @@ class DataPlane:
                 if not errand.doubts(local.confidence):
                     return self._own(errand, local, course)
             course.model, course.version = local.served.name, local.served.version
+            course.confidence = local.confidence
             help_ = await errand.ask(local.expected())
             if help_ is None:
                 return self._own(errand, local, course)
@@ -165,6 +166,7 @@ class DataPlane:
         if not errand.covered(error):
             return None
         request, response = errand.request, None
+        course.broke = str(error) if isinstance(error, ModelFailedError) else ""
         help_ = await errand.ask(expected_instead(request, self.models))
         if help_ is not None:
             response = from_target(request, help_, course, request.outputs)
@@ -185,6 +187,7 @@ class DataPlane:
 
     def _own(self, errand: Errand, local: Local, course: Course) -> InferResponse:
         response = local.response(errand.request)
+        course.confidence = local.confidence
         self._offer(errand, course, response, local.confidence)
         return response
 

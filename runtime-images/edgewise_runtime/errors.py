@@ -2,6 +2,7 @@
 
 ServingError 500
 ├── BadRequestError 400
+│   └── ModelRefusedError 400
 ├── UnauthorizedError 401
 ├── ForbiddenError 403
 ├── NotFoundError 404
@@ -41,6 +42,10 @@ class BadRequestError(ServingError):
 
     status = 400
     outcome = "refused"
+
+
+class ModelRefusedError(BadRequestError):
+    """It fits the model's inputs, and the engine finds fault with it."""
 
 
 class UnauthorizedError(ServingError):

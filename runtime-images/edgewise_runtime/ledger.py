@@ -1,6 +1,6 @@
-"""Enters each request into metrics, statistics and its release's counters, as it ends. Used by the data plane.
+"""Enters each request into metrics, statistics and its release's tally, as it ends. Used by the data plane.
 
-Six counters for each request, looked up once for each kind of request: the fastest models take less time than that.
+A dozen counters for each request, looked up once for each kind of request: the fastest models take less time than that.
 """
 
 from __future__ import annotations
@@ -8,14 +8,16 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from edgewise_runtime.errors import ServingError
+from edgewise_runtime.errors import ModelRefusedError, ServingError
 from edgewise_runtime.metrics import Metrics
-from edgewise_runtime.models import Models, Record, Tally
+from edgewise_runtime.models import Models
 from edgewise_runtime.series import Count, Distribution
 from edgewise_runtime.statistics import Span, Statistics
+from edgewise_runtime.tallies import Answers, Tally
 
 DEVICE = "device"
 _FAILED = frozenset({"failed", "unavailable", "overloaded", "late"})
+_TALLIED = _FAILED | {"ok"}  # requests refused by us, or given up by their clients, say nothing of a release
 
 _Key = tuple[str | None, str, str, str, str]
 
@@ -33,6 +35,10 @@ class Course:
     version: str = ""
     source: str = DEVICE
     outcome: str = "ok"
+    confidence: float | None = None
+    """Of the device's own answer, whoever's is given."""
+    broke: str = ""
+    """What the engine said as it failed, or found fault with the request; empty: it did not."""
     postponed: bool = False
     """It has not begun after all, and is not counted."""
 
@@ -43,6 +49,8 @@ class Course:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if kind is not None:
             self.outcome = _outcome(kind, error)
+            if self.outcome == "failed" or isinstance(error, ModelRefusedError):
+                self.broke = str(error) or kind.__name__
         self.ledger.end(self)
 
 
@@ -54,16 +62,20 @@ class _Page:
     duration: Distribution | None
     answered: Span | None
     tally: Tally | None
+    answers: Answers | None
     failed: bool
     escalated: bool
 
-    def enter(self, seconds: float) -> None:
+    def enter(self, course: Course) -> None:
+        seconds = time.monotonic() - course.started
         self.requests.inc()
         if self.duration is not None and self.answered is not None:
             self.duration.observe(seconds)
             self.answered.add(int(seconds * 1e9))
         if self.tally is not None:
-            self.tally.add(Record(seconds, self.failed, self.escalated))
+            self.tally.enter(seconds, self.failed, self.escalated)
+        if self.answers is not None:
+            self.answers.enter(None if self.escalated else seconds, course.confidence)
 
 
 class Ledger:
@@ -95,7 +107,9 @@ class Ledger:
         page = self._pages.get(key)
         if page is None:
             page = self._pages[key] = self._page(course)
-        page.enter(time.monotonic() - course.started)
+        page.enter(course)
+        if course.broke:
+            self._engine_failed(course, page)
 
     def refused(self, error: ServingError) -> None:
         """A request that could not be read. Without its model's name, which may be a client's invention."""
@@ -104,14 +118,30 @@ class Ledger:
     def _page(self, course: Course) -> _Page:
         model, version, outcome, source = course.model, course.version, course.outcome, course.source
         counts = self._statistics.of(model, version) if model else None
+        told = course.release is not None and outcome in _TALLIED
+        tally = self._models.tallies.of(course.release or "") if told else None
         return _Page(
             requests=self._metrics.requests.labels(model, version, outcome, source),
             duration=self._metrics.duration.labels(model, version) if model else None,
             answered=None if counts is None else counts.success if outcome == "ok" else counts.fail,
-            tally=None if course.release is None else self._models.tally(course.release),
+            tally=tally,
+            answers=tally.answers(model) if tally is not None and model and outcome == "ok" else None,
             failed=outcome in _FAILED,
             escalated=source != DEVICE,
         )
+
+    def _engine_failed(self, course: Course, page: _Page) -> None:
+        if course.release is None:
+            return
+        tallies = self._models.tallies
+        tally = tallies.of(course.release)
+        if course.outcome == "refused":
+            tally.refuse()
+        elif not page.failed:  # a target answered: that hides the failure from the client, not from us
+            tally.failures += 1
+        tally.engine_failed(course.broke)
+        if tallies.on_failure is not None:
+            tallies.on_failure()
 
 
 def _outcome(kind: type[BaseException], error: BaseException | None) -> str:

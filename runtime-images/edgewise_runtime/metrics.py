@@ -61,10 +61,17 @@ class Metrics:
         )  # fmt: skip
         self.spool_dropped = self._counter("spool_dropped", "Hard examples that were lost, by why", ("reason",))
         self.spool_sent = self._counter("spool_sent", "Hard examples sent, by what the sink made of them", ("result",))
+        self.deltas = self._counter(
+            "deltas", "Deltas and compressed copies of model files, by what came of them", ("result",)
+        )
 
     def admitted(self, client: str, result: str) -> None:
         """Told by Access of each request at its door."""
         self.admissions.labels(client, result).inc()
+
+    def delta_ended(self, result: str) -> None:
+        """Told by the agent of each that it tried: applied, or why the next way was taken."""
+        self.deltas.labels(result).inc()
 
     def watch(self, name: str, text: str, labels: Labels, read: Callable[[], Iterable[Sample]]) -> None:
         """A gauge whose samples (label values, number) are read when it is scraped."""

@@ -13,15 +13,14 @@ from functools import cached_property
 from types import MappingProxyType
 
 from edgewise.api.edgemodel import Confidence, Task
-from edgewise.contract.report import Counters
 from edgewise_runtime.engines.base import Session, TensorSpec
 from edgewise_runtime.engines.traits import traits_of
 from edgewise_runtime.errors import NotFoundError, UnavailableError, shown
 from edgewise_runtime.escalation.confidence import Sureness, sureness_of
+from edgewise_runtime.tallies import Tallies
 from edgewise_runtime.tuning.choice import Choice
 
 _UNMEASURED = Choice()
-_RELEASES_COUNTED = 8  # the served one and those before it: reports stay small however long a device lives
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,8 @@ class ServedModel:
     confidence: Confidence | None = None
     choice: Choice = _UNMEASURED
     """How it runs best on this device."""
+    signer: str = ""
+    """Whose signature it bears, by the key's fingerprint; empty: nobody asked for one."""
 
     def __post_init__(self) -> None:
         _ = self.sureness  # its error belongs here, not to the first request
@@ -75,31 +76,6 @@ class ServedModel:
         return (self.session, *traits_of(self.session).members)
 
 
-@dataclass(slots=True)
-class Record:
-    """What one answered request adds to its release's counters."""
-
-    seconds: float
-    failed: bool = False
-    escalated: bool = False
-
-
-@dataclass(slots=True)
-class Tally:
-    """The counters of one release."""
-
-    requests: int = 0
-    failures: int = 0
-    escalated: int = 0
-    seconds: float = 0.0
-
-    def add(self, record: Record) -> None:
-        self.requests += 1
-        self.failures += record.failed
-        self.escalated += record.escalated
-        self.seconds += record.seconds
-
-
 @dataclass
 class _Loan:
     """How many requests hold a session, and whether it goes when the last one returns it."""
@@ -122,9 +98,9 @@ class Models:
     release: str | None = None
     generation: int = 0
     """Grows with each `replace`."""
+    tallies: Tallies = field(default_factory=Tallies)
     _served: dict[str, ServedModel] = field(default_factory=dict)
     _loans: dict[int, _Loan] = field(default_factory=dict)
-    _tallies: dict[str, Tally] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
@@ -135,12 +111,13 @@ class Models:
         """{name: model} as served now; a snapshot."""
         return MappingProxyType(dict(self._served))
 
-    def replace(self, models: Mapping[str, ServedModel], release: str) -> None:
-        """Requests that come after this call are answered by `models` alone; a session in both is kept open."""
+    def replace(self, models: Mapping[str, ServedModel], release: str, again: bool = False) -> None:
+        """Requests that come after this call are answered by `models` alone; a session in both is kept open. `again`:
+        the release failed here before, and is to be judged anew."""
         self._served = dict(models)
         self.release = release
         self.generation += 1
-        self.tally(release)
+        self.tallies.serve(release, again)
         wanted = {id(session): session for model in models.values() for session in model.sessions}
         for key, session in wanted.items():
             self._loans.setdefault(key, _Loan(session))
@@ -178,24 +155,3 @@ class Models:
         loan.holders -= 1
         if loan.close_if_free():
             del self._loans[key]
-
-    def count(self, release: str | None, record: Record) -> None:
-        """Adds one request to the release that served when it came in."""
-        if release is not None:
-            self.tally(release).add(record)
-
-    def counters(self) -> dict[str, Counters]:
-        """Totals since boot, of the newest releases."""
-        return {
-            release: Counters(
-                requests=t.requests, failures=t.failures, escalated=t.escalated, seconds=round(t.seconds, 6)
-            )
-            for release, t in self._tallies.items()
-        }
-
-    def tally(self, release: str) -> Tally:
-        """Kept while the release is among the newest that were asked for."""
-        tally = self._tallies.setdefault(release, Tally())
-        for oldest in list(self._tallies)[:-_RELEASES_COUNTED]:
-            del self._tallies[oldest]
-        return tally

@@ -18,6 +18,7 @@ from edgewise_runtime.escalation import gauges
 from edgewise_runtime.escalation.policy import MAX_IN_FLIGHT, Escalator
 from edgewise_runtime.escalation.targets import Targets
 from edgewise_runtime.grpc.listener import GrpcListener
+from edgewise_runtime.http.holding import Desk
 from edgewise_runtime.http.listener import Listener
 from edgewise_runtime.http.monitoring import Monitoring
 from edgewise_runtime.http.routes import Routes
@@ -73,6 +74,10 @@ class Server:
     @on_poke.setter
     def on_poke(self, hook: Callable[[], None] | None) -> None:
         self._monitoring.on_poke = hook
+
+    def take_holds(self, desk: Desk) -> None:
+        """`desk` is asked from now on by whoever is at the device; see http/holding.py."""
+        self._monitoring.desk = desk
 
     def configure(self, serving: PlanServing | None, escalation: PlanEscalation | None) -> None:
         """Takes a plan's wishes over between two requests; None: the defaults, no help. Cheap when nothing changed."""

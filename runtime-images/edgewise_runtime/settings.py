@@ -62,8 +62,18 @@ class Settings:
     token_file: str = plan.TOKEN_FILE
     """Projected service-account token for reports; renewed on disk by the kubelet, so it is read anew each time."""
 
+    files_root: str = ""
+    """What file:// sources must begin with: the folder of the node that is mounted at /mnt/edgewise/files. Empty: no
+    such source is taken."""
+
     secrets_folder: str = plan.SECRETS_FOLDER
-    """<folder>/<secret>/<key>: credentials and CAs of model sources, escalation targets and the spool's sink."""
+    """<folder>/<secret>/<key>: credentials and CAs of model sources, escalation targets and the spool's sink, and keys
+    of encrypted models."""
+
+    trust: str = ""
+    """JSON, {model: {publicKeys: [{name, key}], minVersion, notAfter} or null}: who must have signed each model. Fixed
+    by the operator, from spec.verification; a plan can ask for more, never for less, and for no other model. Empty: the
+    plan says who must have signed what."""
 
     tokens_folder: str = ""
     """Clients must send a bearer token: each file is a client's name, its content the token. Empty: they need not.
@@ -79,6 +89,14 @@ class Settings:
     """Comma-separated addresses and networks (127.0.0.1, 169.254.7.0/24) that models may come from although they are
     loopback or link-local. For laptops and tests: a plan could otherwise make a device read its own services, or its
     cloud's metadata."""
+
+    hold_file: str = plan.HOLD_FILE
+    """While this file is there, the device keeps the release it serves; its first line says why. For a robot or a line
+    controller: mount the folder that it writes, in DeviceProfile.spec.pod.volumes."""
+
+    hold_limit: float = 86_400.0
+    """Seconds a hold counts at most, from the file's date on: one that was forgotten must not keep a device on an old
+    release for ever. Touch the file to renew it."""
 
     max_body: int = 64 * 2**20
     """Bytes of one request, after decompression."""

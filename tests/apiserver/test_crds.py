@@ -10,7 +10,7 @@ import pytest
 
 from edgewise.api.names import API_VERSION
 from edgewise.schema.kinds import KINDS
-from tests.apiserver.conftest import CRDS
+from tests.apiserver.kinds import CRDS
 from tests.cases.case import Accepted, Refused
 from tests.cases.kinds import ACCEPTED, FULL, MODELS, REFUSED, STATUSES
 from tests.cases.manifests import SMALL_DEPLOYMENT, SMALL_MODEL, VARIANT, Manifest

@@ -24,6 +24,7 @@ _TITLES = {
     "main": "The main job: operator, devices, model updates",
     "serving": "The runtime",
     "hybrid": "Help from the cloud",
+    "ota": "New versions over a fleet",
     "http-layers": "HTTP layers",
 }
 _MET, _MISSED, _PLAIN = "#2a7f62", "#c0392b", "#7f8c8d"

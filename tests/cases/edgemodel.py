@@ -15,13 +15,14 @@ ONE_OF_PRE = "set exactly one of decodeImage, resize, crop, pad, normalise, toTe
 ONE_OF_POST = "set exactly one of softmax, sigmoid, topK, nms, textBoxes, ctcDecode"
 PRE_RULE = "pre must begin with decodeImage and end with normalise, if any, and toTensor"
 POST_RULE = "post may hold one of topK, nms, textBoxes and ctcDecode, as its last step"
+KEY: Manifest = {"secretRef": {"name": "keys", "key": "model.pub"}}
 ONE_OF_TEST = "set exactly one of source, inline"
 
 ACCEPTED = (
     accepted("the smallest model", SMALL_MODEL),
     accepted("a model with every field", MODEL),
     accepted("a model name of 52 characters", SMALL_MODEL, "metadata.name", "1" + "m" * 51),
-    accepted("a self test written inline", SMALL_MODEL, "spec.selfTest", {"inline": "aGVsbG8="}),
+    accepted("a self test written inline", SMALL_MODEL, "spec.selfTest", {"inline": '{"inputs": [], "outputs": []}'}),
     accepted("verification that is not required needs no keys", SMALL_MODEL, "spec.verification", {}),
     accepted("confidence of an output that the device picks", SMALL_MODEL, "spec.confidence", {}),
     accepted(
@@ -37,7 +38,8 @@ ACCEPTED = (
         {"method": "None"},
     ),
     accepted("confidence of None", SMALL_MODEL, "spec.confidence", {"output": "scores", "method": "None"}),
-    accepted("a date with an offset", SMALL_MODEL, "spec.verification.notAfter", "2028-02-29T12:00:00+05:30"),
+    accepted("a date with an offset", MODEL, "spec.verification.notAfter", "2028-02-29T12:00:00+05:30"),
+    accepted("keys that are not yet required", SMALL_MODEL, "spec.verification", {"publicKeys": [KEY]}),
     accepted("pictures in, nothing more", SMALL_MODEL, "spec.processing", {"pre": [DECODE, TENSOR]}),
     accepted("pictures normalised", SMALL_MODEL, "spec.processing", {"pre": [DECODE, RESIZE, NORMALISE, TENSOR]}),
     accepted("probabilities out", SMALL_MODEL, "spec.processing", {"post": [{"sigmoid": {}}]}),
@@ -111,6 +113,8 @@ REFUSED = (
     refused("2049 labels", MODEL, "spec.processing.labels", ["x"] * 2049),
     refused("a self test from nowhere", MODEL, "spec.selfTest", {"tolerance": "0.1"}, ONE_OF_TEST),
     refused("a self test from two places", MODEL, "spec.selfTest.inline", "aGVsbG8=", ONE_OF_TEST),
+    refused("a self test from a source without its hash", MODEL, "spec.selfTest", {"source": "https://files/golden.npz"},
+            "selfTest.sha256 goes with selfTest.source"),
     refused("an inline self test of 65537 characters", MODEL, "spec.selfTest", {"inline": "x" * 65_537},
             "spec.selfTest.inline"),
     refused("an accuracy above 1", MODEL, "spec.selfTest.minAccuracy", "1.5"),
@@ -128,10 +132,21 @@ REFUSED = (
             {"uri": "https://e.example/d", "sha256": SHA, "plainHTTP": True}, "plainHTTP is for oci:// sources"),
     refused("a secret's name with a slash", MODEL, "spec.variants[0].source.secretRef.name", "a/b"),
     refused("a secret's key with a space", MODEL, "spec.variants[0].source.caSecretRef.key", "ca crt"),
+    refused("a compressed copy without its hash", MODEL, "spec.variants[0].source.compressed",
+            {"uri": "https://e.example/d.packed"}, "compressed"),
+    refused("a delta from no file", MODEL, "spec.variants[0].deltas",
+            [{"uri": "https://e.example/d", "sha256": SHA}], "fromSha256"),
+    refused("a delta with nine mirrors", MODEL, "spec.variants[0].deltas",
+            [{"fromSha256": SHA, "uri": "https://e.example/d", "sha256": SHA, "mirrors": ["https://e.example/d"] * 9}]),
     refused("two patches from one file", MODEL, "spec.variants[0].deltas",
             [{"fromSha256": SHA, "uri": "https://e.example/d", "sha256": SHA}] * 2, "Duplicate value"),
     refused("required verification without keys", MODEL, "spec.verification", {"required": True},
             "required needs at least one of publicKeys"),
+    refused("required verification without a signature", MODEL, "spec.verification.signature", ABSENT,
+            "required needs signature and manifest"),
+    refused("a signature of more bytes than one has", MODEL, "spec.verification.signature.size", 4_194_305),
+    refused("required verification without a manifest", MODEL, "spec.verification.manifest", ABSENT,
+            "required needs signature and manifest"),
     refused("a date without a time", MODEL, "spec.verification.notAfter", "2027-01-01"),
     refused("a date that is not in the calendar", MODEL, "spec.verification.notAfter", "2027-02-29T00:00:00Z"),
     refused("a history of 0", MODEL, "spec.revisionHistoryLimit", 0),

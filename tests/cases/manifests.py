@@ -9,6 +9,7 @@ from edgewise.api.names import API_VERSION
 Manifest = dict[str, Any]
 
 SHA = "0123456789abcdef" * 4
+SMALL = {"sha256": SHA, "size": 1_700, "mirrors": ["https://mirror.example/small"]}
 SECRET_KEY = {"name": "credentials", "key": "token"}
 TOLERATION = {
     "key": "edge", "operator": "Equal", "value": "yes", "effect": "NoExecute", "tolerationSeconds": 300,
@@ -136,10 +137,11 @@ FULL_MODEL = manifest(
                     "secretRef": {"name": "registry"},
                     "plainHTTP": True,
                     "caSecretRef": {"name": "site-ca", "key": "ca.crt"},
+                    "compressed": {**SMALL, "uri": "oci://registry.example/digits:int8#deltas/digits.packed"},
                 },
                 "memory": "40Mi",
                 "accuracy": "0.957",
-                "deltas": [{"fromSha256": SHA, "uri": "https://models.example/digits.delta", "sha256": SHA}],
+                "deltas": [{**SMALL, "fromSha256": SHA, "uri": "https://models.example/digits.delta"}],
             },
             {**VARIANT, "name": "fp32", "precision": "FP32"},
         ],
@@ -148,6 +150,8 @@ FULL_MODEL = manifest(
             "publicKeys": [{"secretRef": {"name": "keys", "key": "model.pub"}}],
             "minVersion": "2.0.0",
             "notAfter": "2027-01-01T00:00:00Z",
+            "signature": {**SMALL, "uri": "oci://registry.example/digits:int8#model.sig"},
+            "manifest": {**SMALL, "uri": "oci://registry.example/digits:int8#edgewise.json"},
         },
         "encryption": {"keySecretRef": {"name": "keys", "key": "model.key"}},
         "revisionHistoryLimit": 5,

@@ -19,9 +19,15 @@ DEPLOYMENT_STATUS = {
     "conditions": [CONDITION],
     "url": "http://digits.default.svc:8000",
     "localURL": "http://10.43.0.7:8000",
-    "release": {"stable": "digits-1a2b3c", "target": "digits-4d5e6f", "previous": "digits-0", "rejected": ["digits-9"]},
+    "release": {
+        "stable": "digits-1a2b3c", "target": "digits-4d5e6f", "previous": "digits-0",
+        "rejected": ["digits-9"], "retried": "digits-8",
+    },
     "nodes": {"matched": 5, "ready": 4, "updated": 3, "offline": 1, "failed": 0, "unplaced": 1},
     "rollout": {
+        "release": "digits-4d5e6f",
+        "startedAt": "2026-01-31T23:00:00Z",
+        "replaced": 1,
         "wave": 1,
         "waves": 3,
         "waveStartedAt": "2026-01-31T23:59:59.123456+01:00",

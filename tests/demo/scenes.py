@@ -91,6 +91,27 @@ def update(product: Product, programme: Programme) -> None:
     tell(f"answered by version: {dict(answers.versions)}")
 
 
+def bad_version(product: Product, programme: Programme) -> None:
+    """Version 1.2.0 has its classes in another order: it loads, is quick, is sure of itself, and wrong."""
+    tell("kubectl apply --server-side -f examples/10-gated-rollout       # one device first, after a self test")
+    examples.apply(product, "10-gated-rollout")
+    examples.wait_version(product, "1.1.0", 120)
+    client = _start(product, "demo-bad-version", traffic.Client(product.status()["url"], rate=50))
+    tell("kubectl apply --server-side -f examples/10-gated-rollout/bad   # version 1.2.0")
+    began = time.monotonic()
+    examples.apply(product, "10-gated-rollout/bad")
+    product.kubectl.wait("it is rejected", lambda: examples.rejected(product, "1.2.0") or None, 60)
+    took = time.monotonic() - began
+    client.wait_answered(client.answers().answered + 50)
+    answers = client.stop()
+    status(product, "digits")
+    programme.seen("a bad version: rejected, with nobody's help, after", f"{took:.1f} s")
+    programme.seen("answered by it", f"{answers.versions['1.2.0']} of {answers.sent} requests, {answers.failed} failed")
+    examples.apply(product, "01-digits")
+    examples.apply(product, "02-model-update")
+    examples.wait_version(product, "1.1.0", 120)
+
+
 def offline(product: Product, programme: Programme) -> None:
     """The device's network link goes down. A client on the device does not notice."""
     if users_kubeconfig():
@@ -163,6 +184,7 @@ SCENES = (
     ("One logical model, the right build on each device", placement),
     ("Real predictions", predictions),
     ("A model update while requests flow", update),
+    ("A bad version of the model", bad_version),
     ("A device cut off from the network", offline),
     ("Cloud help, when it pays", cloud),
     ("What a confidence is worth", calibration),

@@ -70,10 +70,15 @@ CASES = {
     "wrong-sha256": Case("HashMismatch", "sha256", lambda model: _source(model, sha256="0" * 64)),
     "unreachable-uri": Case("SourceUnreachable", "nobody", lambda model: _source(model, uri=NOWHERE)),
     "signature-nobody-can-check": Case(
-        "NotSupported",
-        "spec.verification.required",
+        "PublicKeyMissing",
+        "key alice.pub of Secret signers is missing",
         lambda model: model["spec"].update(
-            verification={"required": True, "publicKeys": [{"secretRef": {"name": "k", "key": "k"}}]}
+            verification={
+                "required": True,
+                "publicKeys": [{"secretRef": {"name": "signers", "key": "alice.pub"}}],
+                "signature": {"uri": NOWHERE, "sha256": "0" * 64, "size": 1},
+                "manifest": {"uri": NOWHERE, "sha256": "1" * 64, "size": 1},
+            }
         ),
     ),
     "release-nobody-knows": Case("ReleaseNotFound", "9.9.9", spec={"release": "9.9.9-00000000"}),

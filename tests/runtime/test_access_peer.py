@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from edgewise_runtime.access import Peer
+from edgewise_runtime.errors import ForbiddenError
+from edgewise_runtime.http import holding
 
 
 class Transport:
@@ -56,3 +58,25 @@ COMMON = (("countryName", "DE"),), (("commonName", "camera-7"),)
 )  # fmt: skip
 def test_a_client_certificate_names_its_client(certificate: Any, name: str) -> None:
     assert connected("192.0.2.7", peercert=certificate).certificate == name
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "within"),
+    [
+        pytest.param("127.0.0.1", "127.0.0.1", True, id="from the device"),
+        pytest.param("::1", "::1", True, id="likewise, by IPv6"),
+        pytest.param("::ffff:127.0.0.1", "::ffff:127.0.0.1", True, id="likewise, by a socket for both"),
+        pytest.param("10.42.0.9", "10.42.0.7", False, id="from the pod network"),
+        pytest.param("127.0.0.6", "10.42.0.7", False, id="by a proxy in the pod, from wherever"),
+        pytest.param("fe80::1%eth0", "fe80::2%eth0", False, id="from a neighbour"),
+    ],
+)
+def test_who_asks_on_the_device_itself_is_known_by_both_ends(theirs: str, ours: str, within: bool) -> None:
+    assert connected(theirs, 0, 0, sockname=(ours, 8002, 0, 0)).within is within
+
+
+def test_nobody_else_holds_a_device() -> None:
+    for stranger in (Peer("10.42.0.9"), Peer("127.0.0.6"), Peer("local")):
+        with pytest.raises(ForbiddenError, match="only a program on the device itself"):
+            holding.admit(stranger)
+    holding.admit(Peer("127.0.0.1", within=True))

@@ -84,6 +84,33 @@ def test_tensors_in_other_files_are_refused_in_functions(tmp_path: Path) -> None
         load(path, "ONNX", EngineOptions())
 
 
+def compiled(folder: Path, *, embedded: int | None) -> Path:
+    """A model whose only node was compiled for an accelerator."""
+    node = helper.make_node(
+        "EPContext", ["x"], ["y"], domain="com.microsoft", ep_cache_context="../engine.bin", source="Some"
+    )
+    if embedded is not None:
+        node.attribute.append(helper.make_attribute("embed_mode", embedded))
+    tensors = [info(name, TensorProto.FLOAT, [4]) for name in ("x", "y")]
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(helper.make_graph([node], "g", tensors[:1], tensors[1:]), opset_imports=opsets)
+    path = folder / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def test_what_was_compiled_into_another_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelLoadError, match="compiled for an accelerator in another file"):
+        load(compiled(tmp_path, embedded=0), "ONNX", EngineOptions())
+
+
+@pytest.mark.parametrize("embedded", [1, None])
+def test_what_was_compiled_into_the_file_itself_is_the_engines_to_judge(embedded: int | None, tmp_path: Path) -> None:
+    with pytest.raises(ModelLoadError) as failure:
+        load(compiled(tmp_path, embedded=embedded), "ONNX", EngineOptions())
+    assert "another file" not in str(failure.value)
+
+
 def test_an_output_that_is_no_tensor_is_left_out(tmp_path: Path) -> None:
     nodes = [helper.make_node("SequenceConstruct", ["x"], ["list"]), helper.make_node("Neg", ["x"], ["y"])]
     outputs = [

@@ -53,6 +53,29 @@ def bad_zips(folder: Path) -> dict[str, Path]:
     }
 
 
+CLIMBING = ["../sums.xml", "/sums.xml", "a/../../sums.xml", "..\\sums.xml", "C:/sums.xml"]
+
+
+@pytest.mark.parametrize("name", CLIMBING)
+def test_a_zip_that_would_unpack_elsewhere_is_refused(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(name, "<net/>")
+        archive.writestr("sums.bin", b"0")
+    with pytest.raises(ModelLoadError, match="leads out of the folder"):
+        opened(path, "OpenVINOIR")
+
+
+def test_a_zip_with_a_link_in_it_is_refused(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("sums.xml")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "m.zip", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+        archive.writestr("sums.bin", b"0")
+    with pytest.raises(ModelLoadError, match="a link"):
+        opened(tmp_path / "m.zip", "OpenVINOIR")
+
+
 @pytest.mark.parametrize("case", ["no weights", "something else in it", "a bomb", "no IR"])
 def test_a_zip_that_is_no_ir_is_refused(case: str, tmp_path: Path) -> None:
     with pytest.raises(ModelLoadError) as failure:

@@ -95,7 +95,7 @@ async def test_a_model_that_fails_is_an_error_of_ours_and_disturbs_nobody(device
     assert (status, "picky failed on this request" in body["error"]) == (500, True)
     status, _ = await device.infer("picky", {"inputs": [numbers("x", np.ones(6, np.float32))]})
     assert status == 200
-    assert device.models.counters()["r1"].failures == 1
+    assert device.models.tallies.of("r1").failures == 1
 
 
 MEASURED = Choice(latency=0.00001, size=ones(1, 2).nbytes)

@@ -11,7 +11,7 @@ import pytest
 from edgewise.api.edgemodel import Confidence
 from edgewise_runtime.engines.base import Array, ModelLoadError, TensorSpec
 from edgewise_runtime.errors import NotFoundError, UnavailableError
-from edgewise_runtime.models import Models, Record, ServedModel
+from edgewise_runtime.models import Models, ServedModel
 
 
 @dataclass(eq=False)
@@ -38,7 +38,7 @@ def model(session: CountingSession, version: str = "1", name: str = "digits") ->
 
 def test_nothing_is_ready_before_the_first_release() -> None:
     models = Models()
-    assert (models.ready, models.release, dict(models.current()), models.counters()) == (False, None, {}, {})
+    assert (models.ready, models.release, dict(models.current()), models.tallies.all()) == (False, None, {}, {})
     with pytest.raises(UnavailableError, match="no model is loaded yet"), models.acquire("digits"):
         pass
 
@@ -103,23 +103,12 @@ def test_unknown_names_and_versions_say_what_there_is() -> None:
     assert models.find("digits", "2.1.0") is models.find("digits") is models.find("digits", "")
 
 
-def test_requests_are_counted_for_the_release_they_came_to() -> None:
+def test_a_release_is_on_the_books_from_the_moment_it_serves() -> None:
     models = Models()
     models.replace({"digits": model(CountingSession())}, "r1")
     models.replace({"digits": model(CountingSession())}, "r2")
-    models.count("r1", Record(0.5, failed=True))
-    models.count("r2", Record(0.25, escalated=True))
-    models.count(None, Record(1.0))
-    counters = models.counters()
-    assert (counters["r1"].requests, counters["r1"].failures, counters["r1"].seconds) == (1, 1, 0.5)
-    assert (counters["r2"].requests, counters["r2"].escalated, counters["r2"].failures) == (1, 1, 0)
-
-
-def test_only_the_newest_releases_are_counted() -> None:
-    models = Models()
-    for number in range(20):
-        models.replace({}, f"r{number}")
-    assert list(models.counters()) == [f"r{number}" for number in range(12, 20)]
+    assert list(models.tallies.all()) == ["r1", "r2"]
+    assert models.tallies.before("r2") == "r1"
 
 
 @pytest.mark.parametrize("output", ["scores", "text"])

@@ -134,6 +134,12 @@ def wait_version(product: Product, version: str, timeout: float = 60.0) -> None:
     product.kubectl.wait_ready("edgedeployment", "digits", timeout)
 
 
+def rejected(product: Product, version: str, deployment: str = "digits") -> bool:
+    """Whether the operator has taken this version back."""
+    release = product.status(deployment).get("release", {})
+    return any(name.startswith(f"{version}-") for name in release.get("rejected") or ())
+
+
 def wait_settled(product: Product, deployment: str = "digits", timeout: float = 180.0) -> None:
     """Until nothing moves any more: Ready, and no pod left to replace."""
 

@@ -9,7 +9,7 @@ import pytest
 
 from edgewise.api.edgedeployment import EdgeDeployment, EdgeDeploymentStatus
 from edgewise.api.names import PROFILE_LABEL, PROFILE_PREFIX
-from edgewise.cli.fleet import Row, gateway, rows
+from edgewise.cli.fleet import Row, gateway, rollout, rows
 from tests.unit import bodies
 from tests.unit.bodies import Body
 
@@ -233,3 +233,25 @@ GATEWAYS: dict[str, tuple[Body, str]] = {
 @pytest.mark.parametrize(("status", "line"), GATEWAYS.values(), ids=GATEWAYS)
 def test_the_gateway_in_a_line(status: Body, line: str) -> None:
     assert gateway(EdgeDeploymentStatus.model_validate(status)) == line
+
+
+GOING = {"release": "2.0.0-b", "wave": 2, "waves": 3, "evidence": "3 of 3 devices serve it"}
+SOAKING = {**GOING, "soakEndsAt": LATER, "reason": "Soaking: its devices serve it; it soaks"}
+FAILED = {**GOING, "soakEndsAt": LATER, "reason": "ErrorRate: 12 % of its requests fail"}
+ROLLOUTS: dict[str, tuple[Body, str]] = {
+    "nothing rolls out": ({}, ""),
+    "it soaks": (
+        {"rollout": SOAKING},
+        f"2.0.0-b in wave 2 of 3 (until {LATER}); Soaking: its devices serve it; it soaks; 3 of 3 devices serve it",
+    ),
+    "it has just begun": ({"rollout": {"release": "2.0.0-b", "wave": 0, "waves": 3}}, "2.0.0-b in wave 0 of 3"),
+    "it was rejected": (
+        {"rollout": FAILED, "release": {"target": "1.0.0-a", "rejected": ["2.0.0-b"]}},
+        "2.0.0-b rejected in wave 2 of 3; ErrorRate: 12 % of its requests fail; 3 of 3 devices serve it",
+    ),
+}
+
+
+@pytest.mark.parametrize(("status", "line"), ROLLOUTS.values(), ids=ROLLOUTS)
+def test_the_rollout_in_a_line(status: Body, line: str) -> None:
+    assert rollout(EdgeDeploymentStatus.model_validate(status)) == line

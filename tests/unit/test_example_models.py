@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from pathlib import Path
@@ -15,7 +16,7 @@ from edgewise.api.edgedeployment import EdgeDeployment
 from edgewise.api.edgemodel import EdgeModel
 from examples import fetch, vad_client
 from examples.digits_client import Answer, summarise
-from examples.models.digits import measure, train
+from examples.models.digits import measure, misordered, train
 from examples.models.digits.data import Digits, read_held_out
 from examples.models.digits.network import Network, Shape
 from examples.models.digits.training import softmax
@@ -30,10 +31,14 @@ def manifests(kind: str) -> list[Any]:
     """Every example manifest of a kind, named by its folder."""
     documents = (
         (path, document)
-        for path in sorted(train.EXAMPLES.glob("0*/edge*.yaml"))
+        for path in sorted(train.EXAMPLES.glob("[0-9]*/**/edge*.yaml"))
         for document in yaml.safe_load_all(path.read_text())
     )
-    return [pytest.param(document, id=path.parent.name) for path, document in documents if document["kind"] == kind]
+    return [
+        pytest.param(document, id=str(path.parent.relative_to(train.EXAMPLES)))
+        for path, document in documents
+        if document["kind"] == kind
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +97,31 @@ def test_every_variant_of_the_digits_is_served_by_the_model_store(version: str, 
         assert variant["source"]["sha256"] == METRICS["files"][file]["sha256"]
         assert variant["accuracy"] == f"{METRICS['files'][file]['accuracy']:.3f}"
         assert file == f"digits-{variant['name']}-{version}.onnx"
+
+
+GATED = train.EXAMPLES / "10-gated-rollout"
+
+
+@pytest.mark.parametrize(("path", "right"), [(GATED, 1.0), (GATED / "bad", 0.0)], ids=["good", "bad"])
+def test_the_self_test_of_the_gated_rollout_tells_its_good_version_from_the_bad_one(path: Path, right: float) -> None:
+    spec = EdgeModel.model_validate(yaml.safe_load((path / "edgemodel.yaml").read_text())).spec
+    assert spec.self_test is not None
+    kept = train.HERE / str(spec.self_test.source).rsplit("/", 1)[1]
+    assert hashlib.sha256(kept.read_bytes()).hexdigest() == spec.self_test.sha256
+    golden = np.load(kept)
+    for variant in spec.variants:
+        file = train.HERE / variant.source.uri.rsplit("/", 1)[1]
+        assert hashlib.sha256(file.read_bytes()).hexdigest() == variant.source.sha256
+        assert file.stat().st_size == variant.source.size
+        assert measure.accuracy(measure.infer(file, golden["input.image"]), golden["label.logits"]) == right
+
+
+def test_the_bad_version_is_made_as_its_script_says(tmp_path: Path) -> None:
+    misordered.misorder(train.HERE / "digits-int8-1.1.0.onnx", tmp_path / "made.onnx")
+    misordered.golden(tmp_path / "golden.npz")
+    assert (tmp_path / "made.onnx").read_bytes() == (train.HERE / "digits-int8-1.2.0.onnx").read_bytes()
+    made, kept = np.load(tmp_path / "golden.npz"), np.load(train.HERE / "golden.npz")
+    assert all(np.array_equal(made[name], kept[name]) for name in made.files + kept.files)
 
 
 @pytest.mark.parametrize("document", manifests("EdgeModel") + manifests("EdgeDeployment"))

@@ -19,11 +19,15 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     StringConstraints,
+    ValidationInfo,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
+
+ON_RECORD = "on record"
+"""The context to read with what was accepted once."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Rule:
     message: str
     cel: str
     holds: Callable[[Any], bool]
+    later: bool = False
+    """It came when there were such objects already: what is on record is not judged by it."""
 
 
 class Model(BaseModel):
@@ -44,9 +50,9 @@ class Model(BaseModel):
     rules: ClassVar[tuple[Rule, ...]] = ()
 
     @model_validator(mode="after")
-    def _rules_hold(self) -> Model:
+    def _rules_hold(self, info: ValidationInfo) -> Model:
         for rule in self.rules:
-            if not rule.holds(self):
+            if not (rule.later and info.context == ON_RECORD) and not rule.holds(self):
                 raise ValueError(rule.message)
         return self
 
@@ -144,6 +150,7 @@ SemVer = Annotated[
     str, pattern(r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$", 64)
 ]
 Quantity = Annotated[str, pattern(r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$", 20)]
+Bandwidth = Annotated[str, pattern(r"^[1-9][0-9]*(k|M|G|Ki|Mi|Gi)?$", 20)]
 Duration = Annotated[str, pattern(r"^([0-9]+(ms|s|m|h|d))+$", 20)]
 Fraction = Annotated[str, pattern(r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$", 8)]
 Decimal = Annotated[str, pattern(r"^[0-9]{1,9}(\.[0-9]{1,6})?$", 16)]

@@ -12,6 +12,7 @@ from edgewise.api.base import (
     Count,
     Decimal,
     DnsLabel,
+    DnsName,
     Duration,
     Fraction,
     Image,
@@ -25,7 +26,6 @@ from edgewise.api.base import (
     Rule,
     Status,
     Text,
-    Timestamp,
     Toleration,
     Word,
     atomic,
@@ -43,7 +43,7 @@ from edgewise.api.pipeline import (
     names_are_unique,
     nothing_follows_a_tracker,
 )
-from edgewise.api.rollout import Rollout
+from edgewise.api.rollout import ReleaseStatus, Rollout, RolloutStatus
 
 
 class ModelRef(Model):
@@ -83,10 +83,31 @@ class Cache(Model):
     """Where devices keep model files."""
 
     type: Literal["Ephemeral", "HostPath", "PersistentVolumeClaim"] = "Ephemeral"
-    """Ephemeral (emptyDir) survives container restarts and reboots. HostPath and PersistentVolumeClaim are not acted on
-    in v0.1."""
+    """Ephemeral (emptyDir) survives container restarts and reboots. HostPath, a folder of the node, survives the pod as
+    well, and deployments of the namespace share its files and downloads; the Pod Security Standards forbid it but for
+    privileged namespaces, and the administrator opens it (cacheRoot). PersistentVolumeClaim is for Replicas."""
     path: Path | None = None
+    """HostPath: <cacheRoot>/<namespace>/<name>, whatever the name; absent: one that all deployments of the namespace
+    share."""
+    claim: DnsName | None = None
+    """PersistentVolumeClaim: its name, in this namespace. All replicas share it; one that only one node may mount keeps
+    them on one node."""
     limit: Quantity = "1Gi"
+    """Bytes of model files. Beyond it, those go that have not been in use for longest. What serves, what comes next and
+    what a device would go back to never go."""
+
+    rules = (
+        Rule(
+            "path is for type HostPath",
+            "!has(self.path) || self.type == 'HostPath'",
+            lambda self: self.path is None or self.type == "HostPath",
+        ),
+        Rule(
+            "claim goes with type PersistentVolumeClaim",
+            "has(self.claim) == (has(self.type) && self.type == 'PersistentVolumeClaim')",
+            lambda self: (self.claim is not None) == (self.type == "PersistentVolumeClaim"),
+        ),
+    )
 
 
 class Serving(Model):
@@ -142,6 +163,11 @@ class EdgeDeploymentSpec(Model):
 
     rules = (
         Rule(
+            "serving.cache.type PersistentVolumeClaim is for placement.mode Replicas",
+            "self.serving.cache.type != 'PersistentVolumeClaim' || self.placement.mode == 'Replicas'",
+            lambda self: self.serving.cache.type != "PersistentVolumeClaim" or self.placement.mode == "Replicas",
+        ),
+        Rule(
             "pipeline[].name must be unique",
             "self.pipeline.all(s, self.pipeline.exists_one(o, o.name == s.name))",
             lambda self: names_are_unique(self.pipeline),
@@ -167,15 +193,6 @@ class EdgeDeploymentSpec(Model):
     def help(self) -> Escalation | None:
         """`escalation`; None: there is none, or nothing may leave the devices."""
         return None if self.escalation is None or self.escalation.privacy == "Never" else self.escalation
-
-
-class ReleaseStatus(Model):
-    """Which release the fleet serves, and which it is going to."""
-
-    stable: Word | None = None
-    target: Word | None = None
-    previous: Word | None = None
-    rejected: Annotated[list[Word], set_of(16)] | None = None
 
 
 class NodeCounts(Model):
@@ -239,17 +256,6 @@ class PlanStatus(Model):
     sequence: Count = 0
     followed: Count = 0
     """Running devices on reachable nodes that follow it."""
-
-
-class RolloutStatus(Model):
-    """Where a rollout stands."""
-
-    wave: Count | None = None
-    waves: Count | None = None
-    wave_started_at: Timestamp | None = None
-    soak_ends_at: Timestamp | None = None
-    evidence: Text | None = None
-    reason: Text | None = None
 
 
 class EdgeDeploymentStatus(Status):

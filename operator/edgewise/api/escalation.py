@@ -8,6 +8,7 @@ from pydantic import Field
 from pydantic.alias_generators import to_camel
 
 from edgewise.api.base import (
+    Bandwidth,
     Count,
     DnsLabel,
     Duration,
@@ -26,7 +27,6 @@ from edgewise.api.base import (
 from edgewise.api.gateway import Gateway
 
 ServerName = Annotated[str, pattern(r"^([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?)?$", 253)]
-Bandwidth = Annotated[str, pattern(r"^[1-9][0-9]*(k|M|G|Ki|Mi|Gi)?$", 20)]
 SinkUrl = Annotated[str, pattern(r"^(https?://[^/@?#\s]+|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/[^?#\s]*)?$", 2048)]
 
 

@@ -12,12 +12,14 @@ from rich.text import Text
 from edgewise.api.edgedeployment import EdgeDeploymentStatus
 from edgewise.cli import calibrate
 from edgewise.cli.asking import Answer, AskingError, Cluster
-from edgewise.cli.fleet import gateway
+from edgewise.cli.fleet import gateway, rollout
+from edgewise.cli.packaging import command as packaging
 
 app = typer.Typer(help="What edgewise does on your fleet, and why.", no_args_is_help=True, add_completion=False)
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace; default: the kubeconfig's.")]
 
 app.command("calibrate")(calibrate.command)
+app.command("package", help=packaging.HELP)(packaging.command)
 
 
 @app.command()
@@ -40,6 +42,8 @@ def _show(answer: Answer) -> None:
         console.print(Text.assemble((condition.type, "bold"), said))
     if now.release is not None:
         console.print(f"release  stable {now.release.stable or '-'}, target {now.release.target}")
+    if going := rollout(now):
+        console.print(Text(f"rollout  {going}"))
     if relief := gateway(now):
         console.print(Text(f"gateway  {relief}"))
     table = Table(box=None, pad_edge=False, header_style="bold")

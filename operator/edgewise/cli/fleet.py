@@ -103,3 +103,14 @@ def gateway(now: EdgeDeploymentStatus) -> str:
         back = "a device is" if now.served_by == "Gateway" else "no device is"
         doing += f"; {back} ready since {seen.turning_since}"
     return f"{doing}; {seen.reason}" if seen.reason else doing
+
+
+def rollout(now: EdgeDeploymentStatus) -> str:
+    """How far it is and what it waits for, or why the release was rejected; empty: nothing is rolling out."""
+    if now.rollout is None or now.rollout.release is None:
+        return ""
+    seen, rejected = now.rollout, now.release is not None and now.rollout.release in (now.release.rejected or ())
+    doing = "rejected in" if rejected else "in"
+    until = f" (until {seen.soak_ends_at})" if seen.soak_ends_at is not None and not rejected else ""
+    told = f"{seen.release} {doing} wave {seen.wave} of {seen.waves}{until}"
+    return "; ".join(filter(None, (told, seen.reason, seen.evidence)))

@@ -31,6 +31,7 @@ from edgewise.cluster.pods import condition, pod
 from edgewise.cluster.resources import reference
 from edgewise.contract.plan import PLAN_KEY
 from edgewise.contract.plan import Plan as DevicePlan
+from edgewise.core.children import storage, trust
 from edgewise.core.children.pods import secrets_of
 from edgewise.core.observed import Address, Node, ObjectRef, Snapshot, Workload
 
@@ -132,6 +133,7 @@ def _node(body: Body) -> Record:
         ready=condition(status, "Ready").get("status") == "True",
         taints=tuple(body.get("spec", {}).get("taints") or ()),
         memory=_bytes(status.get("allocatable", {}).get("memory", "0")),
+        created=meta.get("creationTimestamp") or "",
     )
     seen = [meta.get("uid"), node.labels, node.ready, node.taints, node.memory]
     return Record(reference(body), node, digest=_hash(seen))
@@ -153,6 +155,7 @@ def _pod(body: Body) -> Record:
 def _workload(body: Body) -> Record:
     meta, pod = body["metadata"], body.get("spec", {}).get("template", {}).get("spec", {})
     annotations, labels = meta.get("annotations") or {}, meta.get("labels") or {}
+    disks = storage.of_pod(pod)
     workload = Workload(
         ref=reference(body),
         profile=labels.get(PROFILE_LABEL, ""),
@@ -160,6 +163,9 @@ def _workload(body: Body) -> Record:
         image=(pod.get("containers") or [{}])[0].get("image", ""),
         memory=_whole(annotations.get(MEMORY_ANNOTATION)),
         secrets=secrets_of(pod),
+        files=disks.files,
+        claims=disks.claims,
+        trust=trust.of(pod),
         role=labels.get(ROLE_LABEL, RUNTIME_ROLE),
     )
     # The generation moves with the spec alone: the status of a rollout on 400 nodes is no change for us.

@@ -14,15 +14,19 @@ from pydantic import Field
 from edgewise.api.access import RateLimit
 from edgewise.api.base import Model, SecretKeyRef, SecretRef
 from edgewise.api.deviceprofile import Engine, Format, Precision
-from edgewise.api.edgemodel import Confidence, Source, Task
+from edgewise.api.edgemodel import Confidence, Delta, Encryption, SelfTest, SmallFile, Source, Task
 from edgewise.api.escalation import Budget, EscalationWhen, SinkUrl, Tls
 from edgewise.api.pipeline import PipelineStep
 from edgewise.api.processing import Processing
+from edgewise.contract.trust import Policy
 
 PLAN_KEY = "plan.json"  # of the ConfigMap, and the file's name below PLAN_FOLDER
 PLAN_FOLDER = "/etc/edgewise/plan"
 SECRETS_FOLDER = "/etc/edgewise/secrets"  # <folder>/<secret name>/<key>, mounted optional
 CACHE_FOLDER = "/var/cache/edgewise"
+HOLD_FILE = "/etc/edgewise/hold/hold"  # of a volume that a DeviceProfile may mount there
+FILES_FOLDER = "/mnt/edgewise/files"  # what file:// sources name, read only
+CLAIMS_FOLDER = "/mnt/edgewise/claims"  # <folder>/<claim name>: what pvc:// sources name, read only
 TOKEN_FILE = "/var/run/secrets/edgewise/token"  # noqa: S105  projected, audience REPORT_AUDIENCE
 
 
@@ -43,6 +47,17 @@ class Build(Model):
     source: Source
     memory: int
     """Bytes."""
+    deltas: list[Delta] = Field(default_factory=list)
+    """Ways to the file at source from earlier ones, which this device may or may not have."""
+
+
+class PlanVerification(Model):
+    """What a model must show, as the operator sees it today, and the two small files that are to show it."""
+
+    policy: Policy
+    signature: SmallFile | None = None
+    manifest: SmallFile | None = None
+    """edgewise.json; absent, as signature may be, where a release from before there were any is still at hand."""
 
 
 class ReleaseModel(Model):
@@ -53,6 +68,12 @@ class ReleaseModel(Model):
     task: Task
     confidence: Confidence | None = None
     processing: Processing | None = None
+    self_test: SelfTest | None = None
+    """Run before the release is switched to."""
+    verification: PlanVerification | None = None
+    """Absent: this plan demands no signature of it. The pod may all the same."""
+    encryption: Encryption | None = None
+    """Of all builds. Names a Secret, never its content: <SECRETS_FOLDER>/<secret>/<key>."""
     builds: list[Build]
 
 
@@ -79,10 +100,29 @@ class ProfilePlan(Model):
 
 
 class Switch(Model):
-    """Which nodes may serve the target release; all others keep, or take, the stable one."""
+    """Which nodes may serve the target release; all others keep, or take, another one."""
 
     all: bool = True
     nodes: list[str] = Field(default_factory=list)
+    wave: int | None = None
+    """Number of the rollout's newest wave, from 1; absent: there are none. Told for the operator's own memory."""
+    keep: dict[str, list[str]] | None = None
+    """{release: nodes}: what nodes serve until it is their turn, because they got it before the target changed; all
+    others the stable release. Those releases are in the plan, too."""
+
+    def kept(self, node: str) -> str | None:
+        return next((release for release, nodes in (self.keep or {}).items() if node in nodes), None)
+
+
+class PlanWindow(Model):
+    """When devices may switch to another release. What cannot be read here keeps a device from switching, and from
+    nothing else: it may know fewer time zones than the operator."""
+
+    schedule: str
+    """Cron, five fields: when it opens."""
+    duration_seconds: float
+    time_zone: str = "Etc/UTC"
+    """From the IANA database."""
 
 
 class PlanTarget(Model):
@@ -171,6 +211,12 @@ class Plan(Model):
     releases: list[PlanRelease]
     profiles: dict[str, ProfilePlan]
     switch: Switch = Switch()
+    window: PlanWindow | None = None
+    """Absent: at any time. A device's first release, and the way back, wait for none."""
+    rejected: list[str] = Field(default_factory=list)
+    """Releases that nobody shall serve: whoever does leaves them without waiting for anything."""
+    retry: str = ""
+    """A release that devices shall try again although it failed here."""
     escalation: PlanEscalation | None = None
     serving: PlanServing = PlanServing()
     reporting: PlanReporting = PlanReporting()
@@ -178,4 +224,4 @@ class Plan(Model):
     def wanted(self, node: str) -> str:
         """The release this node shall serve."""
         released = self.switch.all or node in self.switch.nodes
-        return self.target if released or self.stable is None else self.stable
+        return self.target if released or self.stable is None else self.switch.kept(node) or self.stable

@@ -6,11 +6,12 @@ device can only speak for itself; the names in the body are checked against them
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from edgewise.api.base import Model
+from edgewise.contract.histogram import Histogram, Total
 from edgewise.contract.plan import DeploymentRef, Plan
 
 State = Literal["Pending", "Downloading", "Loading", "Ready", "Failed"]
@@ -40,6 +41,9 @@ class ModelReport(Model):
     """Requests a second in the engine, with as many at the same time as this device takes."""
     downloaded: int = 0
     """Bytes in the cache so far."""
+    signer: str = ""
+    """Whose signature the model bears that serves: the first digits of the key's fingerprint. Empty: this device asks
+    for none, or knows nothing of signatures."""
 
 
 class AccessReport(Model):
@@ -50,19 +54,40 @@ class AccessReport(Model):
     """Why clients are not admitted, or not all of them; empty: they are."""
 
 
-class Counters(Model):
-    """Totals since boot, of one release."""
+class Answers(Model):
+    """What one model of a release answered. Totals, like those of the release."""
 
-    requests: int = 0
-    failures: int = 0
-    """Requests answered with an error of ours (5xx)."""
-    escalated: int = 0
-    seconds: float = 0.0
+    seconds: Histogram = Histogram()
+    """Serving time of the answers the device gave by itself; buckets of histogram.SECONDS."""
+    confidence: Histogram = Histogram()
+    """How sure it was, of every answer it computed, those included that a target was asked about then; buckets of
+    histogram.CONFIDENCE. Empty where nobody can tell."""
+
+
+class Counters(Model):
+    """Totals of one release on this device. Kept on the device: they go on after a restart. Of the last minute before a
+    power cut they may lose some; the operator never takes a lower count than it has seen."""
+
+    requests: Total = 0
+    """Those that the release had to do with: what was refused before it was asked, for a client's mistake, is not among
+    them."""
+    failures: Total = 0
+    """Requests answered with an error of ours (5xx, or 429 for a full queue), and those a target answered because the
+    engine failed on them."""
+    refused: Total = 0
+    """Requests that the engine found fault with although they fit the model's inputs (400): a picture that is none, or
+    a model that does not bear what it says it takes. The release before tells which."""
+    escalated: Total = 0
+    again: bool = False
+    """Counted since plan.retry has named the release: what it did before is forgiven."""
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Sum of serving time."""
+    models: dict[str, Answers] = Field(default_factory=dict)
+    """Name -> its answers. Only while a rollout is on: nobody looks at them at other times."""
 
 
 class Report(Model):
-    """The whole document, a few hundred bytes."""
+    """The whole document: 0.7 kB; 1.6 kB while a rollout is on, of a release with one model."""
 
     contract: Literal[1] = 1
     deployment: DeploymentRef
@@ -70,7 +95,7 @@ class Report(Model):
     node: str
     profile: str
     boot: str
-    """New at each start of the process: counters begin again."""
+    """New at each start of the process."""
     sequence: int
     """Of the plan this device follows."""
     serving: str | None = None
@@ -84,6 +109,7 @@ class Report(Model):
     targets: dict[str, str] = Field(default_factory=dict)
     """Escalation target -> why it is not asked: a Secret that is missing or cannot be used. The others are."""
     counters: dict[str, Counters] = Field(default_factory=dict)
+    """Release -> its totals, of the releases that the plan names and the one that serves."""
     runtime_version: str = ""
 
 

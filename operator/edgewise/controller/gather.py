@@ -81,6 +81,7 @@ class Gatherer:
             plan=self.plan(uid),
             cluster_ips={name: address.cluster_ip for name, address in self._addresses(uid).items()},
             reports={pod: report for pod, report in reports.items() if pod not in gateway.reports},
+            heard_since=self._reports.since,
             children=tuple(record.ref for record in self._owned(uid, *_CHILDREN)),
             complete=self._store.complete,
         )

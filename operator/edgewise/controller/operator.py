@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from edgewise.cluster.store import Store
 from edgewise.controller.catalogue import apply_catalogue
 from edgewise.controller.certificates import Certificates, certificates_for
 from edgewise.controller.children import Children
+from edgewise.controller.deletions import Deletions
 from edgewise.controller.events import Recorder
 from edgewise.controller.gather import Gatherer
 from edgewise.controller.health import Health
@@ -110,6 +112,8 @@ class Operator:
             images=settings.images,
             default_images=settings.default_images,
             allowed_images=settings.allowed_images,
+            cache_root=settings.cache_root,
+            file_root=settings.file_root,
             report_url=settings.reports_url,
             report_ca=self._certificates.authority,
             label_grace=settings.label_grace,
@@ -128,6 +132,7 @@ class Operator:
         await self._servers.enter_async_context(
             serve_reports(settings.reports_port, self._certificates.tls, Reports(self._desk()))
         )
+        self._book.since = time.time()
         self.router.first_look()
         for number in range(settings.workers):
             self._spawn(f"worker {number}", work(self._queue, self._looks, self._parts.metrics))
@@ -181,6 +186,7 @@ class Operator:
             store,
             seen,
             Children(client, store, seen),
+            Deletions(client),
             StatusWriter(client, seen),
             Recorder(client, self._parts.settings.identity),
             self._poker,

@@ -17,11 +17,14 @@ from edgewise.api.names import METRICS_PORT, POKE_ANNOTATION
 from edgewise.cluster.client import Client
 from edgewise.cluster.errors import ApiError
 from edgewise.cluster.resources import POD
+from edgewise.controller.pacing import Insistence, Turns
 from edgewise.core.observed import ObjectRef
 from edgewise.core.outcome import Poke
 
 _log = logging.getLogger(__name__)
-_AT_ONCE = 64  # open pokes; with a second each, 400 silent devices are asked within 7 seconds
+A_SECOND = 100
+"""Pokes: each brings a report, so this is what a new wave, or 300 devices that return at once, cost the operator. With
+a second for each to answer it is also how many are open at the same time."""
 _TIMEOUT = aiohttp.ClientTimeout(total=1.0)
 
 
@@ -32,8 +35,9 @@ class Poker:
         self._client = client
         self._session = session
         self._port = port
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._turns = Turns(A_SECOND)
         self._open: dict[Poke, asyncio.Task[None]] = {}
+        self._insistence: Insistence[Poke] = Insistence()
 
     def poke(self, pokes: Iterable[Poke]) -> None:
         """One poke a pod at a time; one that is still under way is not repeated."""
@@ -55,13 +59,17 @@ class Poker:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
     def _forget(self, poke: Poke, _: asyncio.Task[None]) -> None:
         self._open.pop(poke, None)
 
     async def _poke(self, poke: Poke) -> None:
-        async with self._slots:
-            if not await self._reached(poke) and poke.insist:
-                await self._annotate(poke)
+        await asyncio.sleep(self._turns.next(self._now()))
+        if not await self._reached(poke) and poke.insist and self._insistence.may(poke, self._now()):
+            await self._annotate(poke)
 
     async def _reached(self, poke: Poke) -> bool:
         host = f"[{poke.ip}]" if ":" in poke.ip else poke.ip

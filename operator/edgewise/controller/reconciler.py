@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from edgewise.cluster.client import Client
-from edgewise.cluster.errors import NotFoundError
 from edgewise.cluster.projections import Unreadable
 from edgewise.cluster.resources import Resource
 from edgewise.cluster.store import Store
 from edgewise.controller.children import ChildRefusedError, Children
+from edgewise.controller.deletions import Deletions
 from edgewise.controller.events import Recorder
 from edgewise.controller.keys import Key
 from edgewise.controller.pokes import Poker
@@ -37,6 +37,7 @@ class Effects:
     store: Store
     seen: Seen
     children: Children
+    deletions: Deletions
     status: StatusWriter
     recorder: Recorder
     poker: Poker
@@ -51,10 +52,7 @@ class Effects:
             for event in plan.events:
                 await self.recorder.post(ref, event)
         for doomed in (*plan.prune, *plan.delete):
-            try:
-                await self.client.delete(doomed)
-            except NotFoundError:
-                continue  # somebody was quicker
+            await self.deletions.delete(doomed)
         self.poker.poke(plan.pokes)
         return min((delay for delay in (wait, plan.requeue_after) if delay is not None), default=None)
 

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping
 
 from edgewise.contract.report import Report
 from edgewise.core.observed import ReceivedReport
+from edgewise.core.rollout.evidence import never_lowered
 
 Deployment = tuple[str, str]
 """(namespace, name)."""
@@ -16,12 +17,16 @@ class ReportBook:
     """One page per deployment, one line per pod."""
 
     def __init__(self) -> None:
+        self.since = 0.0
+        """When it was opened (seconds since the epoch): before, nobody could be heard."""
         self._pages: defaultdict[Deployment, dict[str, ReceivedReport]] = defaultdict(dict)
 
     def enter(self, report: Report, at: float, node_unready: bool = False) -> bool:
-        """Keeps it. Whether it says anything that a status could say: counters and download progress do not."""
+        """Keeps it. Whether it says anything that a status could say: download progress does not, nor do counters, but
+        for failures while a rollout is on."""
         page = self._pages[report.deployment.namespace, report.deployment.name]
-        before, page[report.pod] = page.get(report.pod), ReceivedReport(report, at, node_unready)
+        before = page.get(report.pod)
+        page[report.pod] = ReceivedReport(never_lowered(before.report, report) if before else report, at, node_unready)
         return before is None or _news(before) != _news(page[report.pod])
 
     def of(self, namespace: str, name: str) -> Mapping[str, ReceivedReport]:
@@ -41,5 +46,6 @@ def _news(received: ReceivedReport) -> Hashable:
         (m.name, m.version, m.variant, m.state, m.reason, m.message, m.provider, m.latency, m.fastest)
         for m in report.models
     )
+    failures = tuple((name, c.failures) for name, c in report.counters.items() if c.models)  # a gate may be waiting
     said = (report.deployment.uid, report.profile, report.sequence, report.serving, report.release, models)
-    return (*said, received.node_unready)
+    return (*said, failures, received.node_unready)

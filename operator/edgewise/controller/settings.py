@@ -43,6 +43,14 @@ class OperatorSettings:
     """Prefixes that `serving.image` of an EdgeDeployment must have. Empty: any image. Images of DeviceProfiles are not
     looked at: whoever may write those is an administrator."""
 
+    cache_root: str = ""
+    """Folder of the nodes for `serving.cache.type: HostPath`: caches are <cache_root>/<namespace>/<name>. Empty: that
+    type is not allowed."""
+
+    file_root: str = ""
+    """Folder of the nodes for file:// sources: a namespace's models are <file_root>/<namespace>/…, mounted read only.
+    Empty: no such source is allowed."""
+
     label_grace: float = 300.0
     """Seconds a profile label stays on a node that no longer matches: a Coral that re-enumerates moves nothing."""
 

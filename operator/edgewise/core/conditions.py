@@ -22,6 +22,8 @@ class Verdict:
     """A person must act."""
     reconciling: bool = False
     """edgewise is at work, and will look again."""
+    quiet: bool = False
+    """A step on the way, of which there would be an event a wave and more."""
 
 
 def serving(reason: str, message: str) -> Verdict:
@@ -75,7 +77,7 @@ def events(old: Iterable[Condition] | None, verdict: Verdict) -> tuple[Event, ..
     before = conditions_by_type(old).get(READY)
     if before is not None and (before.status, before.reason) == (verdict.ready, verdict.finding.reason):
         return ()
-    if before is None and verdict.finding.reason == Reason.STARTING:
+    if verdict.quiet or (before is None and verdict.finding.reason == Reason.STARTING):
         return ()
     kind: Literal["Normal", "Warning"] = "Warning" if verdict.stalled else "Normal"
     return (Event(kind, verdict.finding.reason, _bounded(verdict.finding.message, 1000)),)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from edgewise.api.edgemodel import EdgeModelStatus
+from edgewise.api.edgemodel import EdgeModelSpec, EdgeModelStatus
 from edgewise.api.names import Reason
-from edgewise.core import conditions, support
+from edgewise.contract.trust import precedence
+from edgewise.core import conditions
 from edgewise.core.children import revisions
 from edgewise.core.conditions import Verdict
 from edgewise.core.observed import ObservedModel
@@ -36,9 +37,32 @@ def decide(observed: ObservedModel, now: float) -> Plan:
 
 def _verdict(observed: ObservedModel) -> Verdict:
     spec = observed.model.spec
-    if refused := support.refused_in_model(spec):
-        return conditions.stalled(Reason.NOT_SUPPORTED, f"{', '.join(refused)}: {support.REFUSAL}; remove it to serve")
+    if problem := barred(spec):
+        return conditions.stalled(Reason.VERSION_TOO_OLD, problem)
     message = f"version {spec.version}, {len(spec.variants)} build{'s' if len(spec.variants) > 1 else ''}"
-    if ignored := support.ignored_in_model(spec):
-        return conditions.serving(Reason.FIELDS_NOT_ACTED_ON, f"{message}; {support.REMARK}: {', '.join(ignored)}")
+    if idle := _idle(spec):
+        return conditions.serving(
+            Reason.FIELDS_NOT_ACTED_ON, f"{message}; nobody looks at {' and '.join(idle)} without required: true"
+        )
     return conditions.serving(Reason.ACCEPTED, message)
+
+
+def _idle(spec: EdgeModelSpec) -> list[str]:
+    """Barriers that somebody may think are kept."""
+    asked = spec.verification
+    if asked is None or asked.required:
+        return []
+    barriers = {"minVersion": asked.min_version, "notAfter": asked.not_after}
+    return [f"spec.verification.{name}" for name, value in barriers.items() if value is not None]
+
+
+def barred(spec: EdgeModelSpec) -> str:
+    """Why no device would take this version, by what the EdgeModel itself says; empty: it is above its own barrier."""
+    required = spec.verification is not None and spec.verification.required
+    lowest = spec.verification.min_version if required and spec.verification else None
+    if lowest is None or precedence(spec.version) >= precedence(lowest):
+        return ""
+    return (
+        f"spec.version {spec.version} is below spec.verification.minVersion {lowest}, so that no device would take it; "
+        "raise the one or lower the other"
+    )

@@ -15,6 +15,7 @@ from edgewise.api.edgemodel import EdgeModel
 from edgewise.api.names import RUNTIME_ROLE
 from edgewise.contract.plan import Plan as DevicePlan
 from edgewise.contract.report import Report
+from edgewise.contract.trust import Policies
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Node:
     taints: tuple[Mapping[str, str], ...] = ()
     memory: int = 0
     """Allocatable memory, bytes."""
+    created: str = ""
+    """When it joined the cluster, RFC 3339."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,12 @@ class Workload:
     """Bytes of models its pods were made for (annotation); 0: unknown, or stated by a person."""
     secrets: tuple[str, ...] = ()
     """Keys of the Secrets its pods mount, as children/secrets.py writes them."""
+    files: str = ""
+    """Folder of the node that its pods mount for file:// sources."""
+    claims: tuple[str, ...] = ()
+    """PersistentVolumeClaims that they mount for pvc:// sources."""
+    trust: Policies = field(default_factory=dict)
+    """What its pods demand of models."""
     role: str = RUNTIME_ROLE
     """Or GATEWAY_ROLE."""
 
@@ -135,6 +144,10 @@ class Settings:
     allowed_images: tuple[str, ...] = ()
     """Prefixes that spec.serving.image must have; empty: any. Images of DeviceProfiles are the administrator's own, and
     not looked at."""
+    cache_root: str = ""
+    """Folder of the nodes below which HostPath caches lie, a folder for each namespace; empty: there are none."""
+    file_root: str = ""
+    """Likewise, of files that file:// sources name."""
     report_url: str = ""
     report_ca: str = ""
     label_grace: float = 300.0
@@ -172,6 +185,8 @@ class ObservedDeployment:
     """Service name -> cluster IP."""
     reports: Mapping[str, ReceivedReport] = field(default_factory=dict)
     """Pod name -> its newest report."""
+    heard_since: float = 0.0
+    """When the operator began to take reports (seconds since the epoch): before, nobody could be heard."""
     returned: frozenset[str] = frozenset()
     """Nodes that count as reachable although they are not Ready; see core/returned.py."""
     children: tuple[ObjectRef, ...] = ()

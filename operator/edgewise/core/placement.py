@@ -6,7 +6,7 @@ of the profiles before it in `order`. Kubernetes then places without another wri
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,8 @@ class Offer:
     """Bytes that a pod with the target release asks for."""
     keeps: str = ""
     """The stable release, where its devices may stay on that when the target has nothing for them; else empty."""
+    stays: bool = False
+    """Its devices serve the stable release, and are not to move before everybody may have the target."""
 
     @property
     def name(self) -> str:
@@ -68,25 +70,28 @@ class Placed:
 
 
 def order(offers: Iterable[Offer]) -> list[Offer]:
-    """Usable offers, the one that wins first: those that run the target, then those that keep the stable release."""
+    """Usable offers, the one that wins first: those that stay as they are, as the stable release ordered them; those
+    that run the target; those that keep the stable release."""
     usable = [offer for offer in offers if not offer.refusal or offer.keeps]
-    return sorted(usable, key=lambda offer: (bool(offer.refusal), rank(offer.profile)))
+    return sorted(
+        usable, key=lambda offer: (not offer.stays, bool(offer.refusal) and not offer.stays, rank(offer.profile))
+    )
 
 
 def place(nodes: Iterable[Node], offers: Sequence[Offer], placement: Placement) -> Placed:
     """Each selected node takes the first offer, in their order, of a profile it belongs to."""
     best, known = order(offers), sorted(offers, key=lambda offer: rank(offer.profile))
     placed, kept, unplaced = dict[str, str](), dict[str, str](), dict[str, str]()
-    tainted, matching = list[str](), dict[str, int]()
+    tainted, matching, kinds = list[str](), dict[str, int](), _Kinds(known)
     for node in selected(nodes, placement):
-        mine = [offer for offer in known if _member(offer.profile, node)]
-        taken = next((offer for offer in best if offer in mine), None)
-        if not _admitted(node, mine if taken is None else [taken], placement):
+        mine = kinds.offers_for(node)
+        taken = next((offer for offer in best if offer.name in mine), None)
+        if not _admitted(node, mine.values() if taken is None else [taken], placement):
             tainted.append(node.name)
             continue
-        for offer in mine:
-            matching[offer.name] = matching.get(offer.name, 0) + 1
-        why = _nothing_fits(mine) if taken is None else _obstacle(taken, node)
+        for name in mine:
+            matching[name] = matching.get(name, 0) + 1
+        why = _nothing_fits(mine.values()) if taken is None else _obstacle(taken, node)
         if taken is not None and not why:
             placed[node.name] = taken.name
             continue
@@ -94,6 +99,25 @@ def place(nodes: Iterable[Node], offers: Sequence[Offer], placement: Placement) 
         if taken is not None and taken.keeps:
             kept[node.name] = taken.name
     return Placed(placed, kept, unplaced, tuple(tainted), matching)
+
+
+class _Kinds:
+    """A fleet has hundreds of nodes of few kinds: what profiles look at is the same for all of a kind, and is judged
+    once."""
+
+    def __init__(self, offers: Sequence[Offer]) -> None:
+        terms = (term for offer in offers for term in offer.profile.spec.node_selector_terms)
+        matched = {requirement.key for term in terms for requirement in term.match_expressions}
+        self._offers = offers
+        self._keys = (*matched, *(profile_label(offer.name) for offer in offers))
+        self._known: dict[tuple[str | None, ...], dict[str, Offer]] = {}
+
+    def offers_for(self, node: Node) -> Mapping[str, Offer]:
+        """Those of the profiles that the node belongs to, by name, in their order."""
+        kind = tuple(map(node.labels.get, self._keys))
+        if kind not in self._known:
+            self._known[kind] = {offer.name: offer for offer in self._offers if _member(offer.profile, node)}
+        return self._known[kind]
 
 
 def selected(nodes: Iterable[Node], placement: Placement) -> list[Node]:
@@ -107,7 +131,7 @@ def _member(profile: DeviceProfile, node: Node) -> bool:
     return profile_label(profile.metadata.name) in node.labels or belongs(profile, node.labels)
 
 
-def _admitted(node: Node, offers: list[Offer], placement: Placement) -> bool:
+def _admitted(node: Node, offers: Collection[Offer], placement: Placement) -> bool:
     """Whether the node's taints let a pod of one of these profiles (or, where there is none, any pod of ours) in."""
     asked = [[*placement.tolerations, *offer.profile.spec.pod.tolerations] for offer in offers]
     return any(tolerated(node.taints, tolerations) for tolerations in asked or [placement.tolerations])
@@ -134,7 +158,7 @@ def _tolerates(toleration: Toleration, taint: Mapping[str, str]) -> bool:
     return toleration.operator == "Exists" or (toleration.value or "") == taint.get("value", "")
 
 
-def _nothing_fits(offers: list[Offer]) -> str:
+def _nothing_fits(offers: Collection[Offer]) -> str:
     if not offers:
         return f"{Reason.NO_MATCHING_PROFILE}: no DeviceProfile matches its labels"
     return f"{Reason.NO_FITTING_BUILD}: " + "; ".join(f"{offer.name}: {offer.refusal}" for offer in offers)

@@ -8,13 +8,23 @@ from typing import Literal
 
 from edgewise.api.names import Reason
 from edgewise.contract.report import Report
-from edgewise.core.children import access
+from edgewise.core.children import access, trust
 from edgewise.core.observed import ObservedDeployment, Pod
 
 State = Literal["offline", "starting", "waiting", "working", "failed", "updated"]
 
 _REASONS = frozenset(value for name, value in vars(Reason).items() if name.isupper())
 NO_POD = "no pod yet"
+UNPROVED = frozenset(
+    {
+        Reason.SIGNATURE_INVALID,
+        Reason.PUBLIC_KEY_MISSING,
+        Reason.VERSION_TOO_OLD,
+        Reason.SIGNATURE_EXPIRED,
+        Reason.CLOCK_UNTRUSTED,
+    }
+)
+"""Why a device takes no version, or would not take the one again that it serves on."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +129,8 @@ def _of(observed: ObservedDeployment, name: str, pod: Pod, goal: Goal) -> NodePr
     if received is not None:
         if open_to := _open(observed, received.report):
             return NodeProgress(name, pod.profile, "working", pod.ready, Reason.ACCESS_NOT_READY, open_to)
+        if unsigned := _unsigned(observed, received.report):
+            return NodeProgress(name, pod.profile, "working", pod.ready, Reason.SIGNATURE_INVALID, unsigned)
         return _reported(name, pod, received.report, goal.release)
     if pod.ready and goal.settled:
         return NodeProgress(name, pod.profile, "updated", ready=True)
@@ -155,13 +167,27 @@ def _open(observed: ObservedDeployment, report: Report) -> str:
     )
 
 
+def _unsigned(observed: ObservedDeployment, report: Report) -> str:
+    """Why a device serves what nobody has shown it a signature of, although spec.verification asks for one; empty: it
+    does not."""
+    asking = {name for name, model in observed.models.items() if trust.demanded(model.spec) is not None}
+    served = [model.name for model in report.models if model.state == "Ready" and not model.signer]
+    missing = sorted(asking.intersection(served))
+    if not missing:
+        return ""
+    return (
+        f"its pod serves {', '.join(missing)} without a signature, which spec.verification asks for; it has not heard "
+        f"of that yet, or its image (runtime {report.runtime_version or 'unknown'}) is too old for it"
+    )
+
+
 def _complaint(report: Report, ready: bool) -> tuple[str, str] | None:
     """What a device that serves the target is not content with."""
     if report.access is not None and report.access.problem:
         return Reason.ACCESS_NOT_READY, report.access.problem
-    lost = next((model for model in report.models if model.reason == Reason.ACCELERATOR_LOST), None)
-    if lost is not None:
-        return lost.reason, lost.message
+    telling = next((model for model in report.models if model.reason in {Reason.ACCELERATOR_LOST, *UNPROVED}), None)
+    if telling is not None:
+        return telling.reason, telling.message
     if not ready:  # that is the greater trouble
         return None
     return (Reason.TARGET_NOT_READY, unasked) if (unasked := unasked_targets(report)) else None

@@ -12,14 +12,17 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from edgewise.api.edgemodel import EdgeModel, EdgeModelSpec
+from edgewise.api.base import ON_RECORD, Model
+from edgewise.api.edgemodel import EdgeModel, EdgeModelSpec, Verification
 from edgewise.api.names import short_hash
 from edgewise.api.pipeline import PipelineStep
 from edgewise.core.observed import Snapshot
+
+_Kind = TypeVar("_Kind", bound=Model)
 
 
 def canonical(value: object) -> str:
@@ -79,11 +82,16 @@ def _readable(version: str) -> str:
 def read(data: Mapping[str, Any]) -> Release | None:
     """A release from its ControllerRevision; None where somebody damaged it."""
     try:
-        models = {str(entry["name"]): EdgeModelSpec.model_validate(entry["spec"]) for entry in data["models"]}
-        pipeline = tuple(PipelineStep.model_validate(step) for step in data["pipeline"])
+        models = {str(entry["name"]): _kept(EdgeModelSpec, entry["spec"]) for entry in data["models"]}
+        pipeline = tuple(_kept(PipelineStep, step) for step in data["pipeline"])
         return Release(str(data["name"]), models, pipeline) if models else None
     except (KeyError, TypeError, ValidationError):
         return None
+
+
+def _kept(kind: type[_Kind], spec: object) -> _Kind:
+    """As it was when it was accepted: a rule that came later must not take the stable release away."""
+    return kind.model_validate(spec, context=ON_RECORD)
 
 
 def known(snapshots: Iterable[Snapshot]) -> dict[str, Release]:
@@ -93,9 +101,17 @@ def known(snapshots: Iterable[Snapshot]) -> dict[str, Release]:
 
 
 def refreshed(release: Release, live: Mapping[str, EdgeModel]) -> Release:
-    """The release with today's attributes (sources, accuracy, …) of every model that is still at the same revision."""
-    models = {
-        name: live[name].spec if name in live and revision(live[name].spec) == revision(spec) else spec
-        for name, spec in release.models.items()
-    }
+    """The release with today's attributes (sources, accuracy, …) of every model that is still at the same revision, and
+    of the others what they must show today: an old release is not served by the rules of its time."""
+    models = {name: _today(spec, live[name].spec) if name in live else spec for name, spec in release.models.items()}
     return Release(release.name, models, release.pipeline)
+
+
+def _today(then: EdgeModelSpec, now: EdgeModelSpec) -> EdgeModelSpec:
+    if revision(now) == revision(then):
+        return now
+    policy = now.verification
+    if policy is not None:
+        own = then.verification or Verification()
+        policy = policy.model_copy(update={"signature": own.signature, "manifest": own.manifest})
+    return then.model_copy(update={"verification": policy})

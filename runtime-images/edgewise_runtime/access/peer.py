@@ -19,6 +19,9 @@ class Peer:
     """Without its port. Of IPv6 the network of 64 bits: whoever has one has 2^64 addresses in it."""
     certificate: str = ""
     """Common name of the verified client certificate, or its first alternative name; empty: there is none."""
+    within: bool = False
+    """It asks from this machine (in a pod: from the pod), and asked a loopback address: no network brings that in, nor
+    does a proxy beside the runtime that hands on what came from one."""
 
     @classmethod
     def of_transport(cls, transport: asyncio.BaseTransport) -> Peer:
@@ -27,7 +30,18 @@ class Peer:
         certificate = transport.get_extra_info("peercert") or {}
         subject = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
         others = [value for _, value in certificate.get("subjectAltName", ()) if isinstance(value, str)]
-        return cls(_place(peername[0]) if isinstance(peername, tuple) else "local", _first([*subject, *others]))
+        within = all(_loops(transport.get_extra_info(end)) for end in ("peername", "sockname"))
+        address = _place(peername[0]) if isinstance(peername, tuple) else "local"
+        return cls(address, _first([*subject, *others]), within)
+
+
+def _loops(name: object) -> bool:
+    """Whether one end of a connection is a loopback address."""
+    if not isinstance(name, tuple):
+        return False
+    address = ip_address(str(name[0]).partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 @lru_cache(maxsize=1024)

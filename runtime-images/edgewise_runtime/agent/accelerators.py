@@ -34,5 +34,7 @@ class Accelerators:
 
 def running(models: Models) -> dict[str, Running]:
     """What each served model runs on now."""
-    sessions = {name: model.session for name, model in models.current().items()}
-    return {name: Running(session.provider, session.lost) for name, session in sessions.items()}
+    return {
+        name: Running(model.session.provider, model.session.lost, model.signer)
+        for name, model in models.current().items()
+    }

@@ -5,8 +5,18 @@ from __future__ import annotations
 from edgewise.api.names import Reason
 from edgewise_runtime.agent.backoff import backoff
 
-_SOON = frozenset({Reason.SOURCE_UNREACHABLE, Reason.DISK_FULL})
-_SLOWLY = frozenset({Reason.HASH_MISMATCH, Reason.SOURCE_REFUSED, Reason.ACCELERATOR_MISSING})
+_SOON = frozenset(
+    {
+        Reason.SOURCE_UNREACHABLE,
+        Reason.DISK_FULL,
+        Reason.KEY_MISSING,
+        Reason.PUBLIC_KEY_MISSING,
+        Reason.SIGNATURE_INVALID,  # to judge again costs nothing, and a mounted key may have come meanwhile
+        Reason.SIGNATURE_EXPIRED,
+        Reason.CLOCK_UNTRUSTED,
+    }
+)
+_SLOWLY = frozenset({Reason.HASH_MISMATCH, Reason.SOURCE_REFUSED, Reason.ACCELERATOR_MISSING, Reason.CRASH_LOOP})
 
 
 class Failure(Exception):  # noqa: N818  a state that is reported, not a programming error

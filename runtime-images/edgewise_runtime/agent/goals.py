@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from edgewise.api.base import Model
 from edgewise.api.deviceprofile import Engine
-from edgewise.api.edgemodel import Confidence, Task
+from edgewise.api.edgemodel import Attachment, Confidence, Encryption, SelfTest, Source, Task
 from edgewise.api.names import short_hash
 from edgewise.api.pipeline import PipelineStep
 from edgewise.api.processing import Processing
-from edgewise.contract.plan import Build, Plan, PlanRelease, ReleaseModel
+from edgewise.contract.plan import Build, Plan, PlanRelease, PlanVerification, ReleaseModel
 
 
 class GoalModel(Model):
@@ -24,7 +24,29 @@ class GoalModel(Model):
     task: Task
     confidence: Confidence | None = None
     processing: Processing | None = None
+    encryption: Encryption | None = None
+    verification: PlanVerification | None = None
+    self_test: SelfTest | None = None
     build: Build
+
+    @property
+    def golden(self) -> Source | None:
+        """Where the self test's data are; None: there is no test, or its data are in it."""
+        test = self.self_test
+        if test is None or test.source is None or test.sha256 is None:
+            return None
+        return self.beside(Attachment(uri=test.source, sha256=test.sha256))
+
+    @property
+    def sources(self) -> list[Source]:
+        """All its files: the model, what is to prove that it is the right one, and what it is tried with."""
+        proof = self.verification
+        proofs = [self.beside(one) for one in (proof.signature, proof.manifest) if one is not None] if proof else []
+        return [self.build.source, *proofs, *([self.golden] if self.golden is not None else [])]
+
+    def beside(self, small: Attachment) -> Source:
+        """A file that belongs to the model, fetched as its build is."""
+        return self.build.source.model_copy(update={**dict(small), "compressed": None})
 
 
 class GoalPipeline(Model):
@@ -47,15 +69,23 @@ class Goal(Model):
     """Seconds a request should take at most: threads are chosen by it."""
     models: list[GoalModel]
     pipeline: GoalPipeline | None = None
+    retried: bool = False
+    """Somebody said that it shall be tried again."""
 
     @property
     def identity(self) -> str:
-        """Changes with anything that could change whether the release works here: builds, sources, engine, options."""
+        """Changes with anything that could change whether the release works here: builds, sources, engine, options,
+        what its self test asks; and when it shall be tried again."""
         return short_hash(self.model_dump_json(), 32)
+
+    @property
+    def untried(self) -> Goal:
+        """The same, before anybody said that it shall be tried again."""
+        return self.model_copy(update={"retried": False})
 
     def blobs(self) -> frozenset[str]:
         """sha256 of all its files."""
-        return frozenset(model.build.source.sha256 for model in self.models)
+        return frozenset(source.sha256 for model in self.models for source in model.sources)
 
 
 @dataclass(frozen=True)
@@ -89,6 +119,7 @@ def goal_of(plan: Plan, release: str, profile: str) -> Goal | NoBuild:
         max_latency=plan.serving.max_latency,
         models=models,
         pipeline=GoalPipeline(name=plan.deployment.name, steps=snapshot.pipeline) if snapshot.pipeline else None,
+        retried=plan.retry == release,
     )
 
 
@@ -112,6 +143,9 @@ def _models(snapshot: PlanRelease, chosen: dict[str, str]) -> list[GoalModel] | 
                 task=model.task,
                 confidence=model.confidence,
                 processing=model.processing,
+                encryption=model.encryption,
+                verification=model.verification,
+                self_test=model.self_test,
                 build=build,
             )
         )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from edgewise_runtime.agent import neighbours
 from edgewise_runtime.agent.backoff import spread
 from edgewise_runtime.agent.cache import Cache
-from edgewise_runtime.agent.goals import files_needed
 from edgewise_runtime.agent.lastgood import LastGood
 from edgewise_runtime.agent.plans import Plans
 from edgewise_runtime.agent.switching import Device
@@ -32,4 +32,5 @@ class Housekeeping:
         plan = self._plans.current
         if plan is not None:
             LastGood(self._device.cache / plan.deployment.uid, self._device.profile).touch()
-            self._cache.sweep(files_needed(plan, self._device.profile))
+            neighbours.touch(self._device.cache, plan.deployment.uid)
+            self._cache.sweep(neighbours.needed(self._device.cache))

@@ -1,7 +1,8 @@
-"""What this device remembers about switching: the release it last served well, and loads that ended with the process.
+"""What this device remembers about switching, so that a restart serves at once, and nothing bad twice.
 
-`<cache>/<deployment uid>/<profile>/serving.json` lets a restarted device serve at once, without anybody's help.
-`loading.json` beside it counts deaths: a file that takes the whole process down with it must not do so for ever.
+In `<cache>/<deployment uid>/<profile>/`: serving.json, the release to serve at a start; good.json, those that have
+proved themselves, to go back to; refused.json, those that served and shall not again; loading.json, a count of deaths:
+a file that takes the whole process down with it must not do so for ever.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import contextlib
 import logging
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -22,8 +25,9 @@ from edgewise_runtime.agent.goals import Goal
 
 log = logging.getLogger(__name__)
 
-SERVING, LOADING = "serving.json", "loading.json"
+SERVING, GOOD, REFUSED, LOADING = "serving.json", "good.json", "refused.json", "loading.json"
 DEATHS = 3  # two may be power cuts
+REMEMBERED = 32  # releases that do not do here; more than any plan names
 GONE_SECONDS = 30 * 86_400.0  # a deployment whose pods did not look at its file for so long holds no files any more
 
 
@@ -31,33 +35,90 @@ class _Loading(Model):
     """A load that was begun."""
 
     goal: str
+    """Its identity, and the version of the runtime: another one may do better."""
     begun: int
 
 
+class _Good(Model):
+    """Releases that have proved themselves here, the newest first."""
+
+    goals: list[Goal]
+
+
+class _Refusal(Model):
+    """A release that served here, and does not any more."""
+
+    goal: str
+    """As in _Loading."""
+    reason: str
+    message: str
+
+
+class _Refused(Model):
+    """The newest last."""
+
+    refusals: list[_Refusal]
+
+
+_Kept = TypeVar("_Kept", bound=Model)
+
+
 class LastGood:
-    """Memory of one deployment on one device. All methods block, briefly."""
+    """Memory of one deployment on one device. All methods block, briefly. A full disk is logged, and nothing stops for
+    it: then the device remembers less after a restart."""
 
     def __init__(self, folder: Path, profile: str) -> None:
         """`folder`: that of the deployment in the cache."""
-        self._serving = folder / profile / SERVING
-        self._loading = folder / profile / LOADING
+        self.folder = folder / profile
+        self._serving = self.folder / SERVING
+        self._good = self.folder / GOOD
+        self._refused = self.folder / REFUSED
+        self._loading = self.folder / LOADING
 
     def read(self) -> Goal | None:
         """The release to serve at a start; None where there is none, or none that can be read."""
-        try:
-            return Goal.model_validate_json(self._serving.read_bytes())
-        except FileNotFoundError:
-            return None
-        except (OSError, ValidationError) as error:
-            log.error("cannot read which release was served last", extra={"detail": str(error)})
-            return None
+        return _read(self._serving, Goal)
 
     def write(self, goal: Goal) -> None:
-        """A full disk is logged: the release is served all the same, and the one before it after a restart."""
-        try:
-            durable.write(self._serving, goal.model_dump_json(by_alias=True, exclude_none=True).encode())
-        except OSError as error:
-            log.error("cannot keep the served release for the next start", extra={"detail": str(error)})
+        """Serve `goal` at the next start."""
+        if self.read() != goal:
+            _write(self._serving, goal)
+
+    def good(self) -> list[Goal]:
+        """Releases that have proved themselves, the newest first: the one that serves, often, and the one before."""
+        found = _read(self._good, _Good)
+        return found.goals if found is not None else []
+
+    def prove(self, goal: Goal) -> None:
+        """`goal` has served well; the one before it is kept as well, for the day on which it no longer does."""
+        known = self.good()
+        if known[:1] == [goal]:
+            return
+        before = [one for one in known if one.release != goal.release]
+        _write(self._good, _Good(goals=[goal, *before[:1]]))
+
+    def refused(self, goal: Goal) -> Failure | None:
+        """Why `goal` shall not be served again; None: it may be."""
+        found = next((one for one in self._refusals() if one.goal == named(goal)), None)
+        return Failure(found.reason, found.message) if found is not None else None
+
+    def refuse(self, goal: Goal, failure: Failure) -> None:
+        """Do not serve `goal` again: it served, and that cost requests."""
+        others = [one for one in self._refusals() if one.goal != named(goal)]
+        latest = _Refusal(goal=named(goal), reason=failure.reason, message=failure.message)
+        _write(self._refused, _Refused(refusals=[*others, latest][-REMEMBERED:]))
+
+    def dear(self) -> list[Goal]:
+        """Those whose files must stay: the release to serve, and the last good one."""
+        serving = self.read()
+        return [*self.good()[:1], *([serving] if serving is not None else [])]
+
+    def forgive(self, goal: Goal) -> None:
+        """`goal` serves after all: what is known against it counts no more, nor when the word to retry it is gone."""
+        known = self._refusals()
+        others = [one for one in known if one.goal not in (named(goal), named(goal.untried))]
+        if others != known:
+            _write(self._refused, _Refused(refusals=others))
 
     def touch(self) -> None:
         """Say that this deployment is still here."""
@@ -66,17 +127,12 @@ class LastGood:
 
     def begin_loading(self, goal: Goal) -> int:
         """How often the process has died in this load. Failure (LoadFailed) where that is too often."""
-        identity = f"{goal.identity}@{__version__}"  # another runtime may do better
-        before = self._read_loading()
-        begun = before.begun if before is not None and before.goal == identity else 0
+        before = _read(self._loading, _Loading)
+        begun = before.begun if before is not None and before.goal == named(goal) else 0
         if begun >= DEATHS:
             message = f"the runtime died {begun} times while it loaded release {goal.release}; it is not tried again"
             raise Failure(Reason.LOAD_FAILED, message)
-        content = _Loading(goal=identity, begun=begun + 1).model_dump_json(by_alias=True)
-        try:
-            durable.write(self._loading, content.encode())
-        except OSError as error:
-            log.error("cannot note that a load begins; loading all the same", extra={"detail": str(error)})
+        _write(self._loading, _Loading(goal=named(goal), begun=begun + 1))
         return begun
 
     def end_loading(self) -> None:
@@ -84,19 +140,48 @@ class LastGood:
         with contextlib.suppress(OSError):
             self._loading.unlink(missing_ok=True)
 
-    def _read_loading(self) -> _Loading | None:
-        try:
-            return _Loading.model_validate_json(self._loading.read_bytes())
-        except (OSError, ValidationError):
-            return None
+    def _refusals(self) -> list[_Refusal]:
+        found = _read(self._refused, _Refused)
+        return found.refusals if found is not None else []
+
+
+def named(goal: Goal) -> str:
+    """What `goal` is called in what is remembered of its failures."""
+    return f"{goal.identity}@{__version__}"
 
 
 def pinned(cache: Path) -> frozenset[str]:
-    """sha256 of the files that deployments on this node would serve after a restart."""
+    """sha256 of the files that deployments on this node would serve after a restart, or go back to in their first
+    minutes with a release."""
+    return frozenset[str]().union(*(goal.blobs() for memory in _memories(cache) for goal in memory.dear()))
+
+
+def spare(cache: Path) -> frozenset[str]:
+    """Likewise, of those that they would go back to after that: the last to be thrown out."""
+    return frozenset[str]().union(*(goal.blobs() for memory in _memories(cache) for goal in memory.good()[1:]))
+
+
+def _memories(cache: Path) -> Iterator[LastGood]:
+    """Of all deployments that still live on this node."""
     oldest = time.time() - GONE_SECONDS
-    blobs: set[str] = set()
     for path in cache.glob(f"*/*/{SERVING}"):
-        with contextlib.suppress(OSError, ValidationError):
+        with contextlib.suppress(OSError):
             if path.stat().st_mtime >= oldest:
-                blobs |= Goal.model_validate_json(path.read_bytes()).blobs()
-    return frozenset(blobs)
+                yield LastGood(path.parent.parent, path.parent.name)
+
+
+def _read(path: Path, kind: type[_Kept]) -> _Kept | None:
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        log.error("cannot read what was remembered", extra={"file": path.name, "detail": str(error)})
+        return None
+
+
+def _write(path: Path, content: Model) -> None:
+    try:
+        durable.write(path, content.model_dump_json(by_alias=True, exclude_none=True).encode())
+    except OSError as error:
+        log.error("cannot remember for the next start", extra={"file": path.name, "detail": str(error)})

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from edgewise.api.names import Reason
+from edgewise.contract.sealed import Identity
 from edgewise_runtime import engines
 from edgewise_runtime.agent.failure import Failure
 from edgewise_runtime.agent.goals import Goal, GoalModel, GoalPipeline
@@ -23,11 +24,23 @@ from edgewise_runtime.engines.memory import release
 from edgewise_runtime.engines.zeros import least, zeros
 from edgewise_runtime.models import ServedModel
 from edgewise_runtime.processing import processed
+from edgewise_runtime.sealed import model_file
 from edgewise_runtime.tuning.choice import Choice
 from edgewise_runtime.tuning.notebook import Notebook
 from edgewise_runtime.tuning.tuner import MAX_BATCH, Subject, Tuner
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Files:
+    """Of one model, verified."""
+
+    model: Path
+    golden: Path | str | None = None
+    """The data of its self test, or their file; None: it is not tested."""
+    signer: str = ""
+    """Whose signature it bears; empty: nobody asked for one."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,7 @@ class _Means:
     live: Mapping[str, Opened]
     """What serves now, by key."""
     tuner: Tuner
+    secrets: Path
     changed: Callable[[], None]
 
 
@@ -67,18 +81,19 @@ class Loaded:
 class Loader:
     """Knows the sessions that serve, so that an unchanged model is not loaded twice."""
 
-    def __init__(self, cache: Path, tuning: float, changed: Callable[[], None]) -> None:
-        """`cache`: where it is kept how models run best here. `tuning`: seconds to find that out, for a release.
-        `changed`: see engines.load."""
+    def __init__(self, cache: Path, secrets: Path, tuning: float, changed: Callable[[], None]) -> None:
+        """`cache`: where it is kept how models run best here. `secrets`: where those with keys are mounted. `tuning`:
+        seconds to find out how models run best, for a release. `changed`: see engines.load."""
         self._changed = changed
+        self._secrets = secrets
         self._thread = ThreadPoolExecutor(1, "model-load")
         self._live: Mapping[str, Opened] = {}
         self._notebook = Notebook(cache)
         self._tuning = tuning
 
-    async def load(self, goal: Goal, paths: Mapping[str, Path], memory: LastGood) -> Loaded:
-        """`paths`: the verified file of each model. Failure where one does not load or run; nothing stays then."""
-        job = self._thread.submit(self._load_all, goal, paths, memory)
+    async def load(self, goal: Goal, files: Mapping[str, Files], memory: LastGood) -> Loaded:
+        """`files`: by model. Failure where one does not load or run; nothing stays then."""
+        job = self._thread.submit(self._load_all, goal, files, memory)
         try:
             return await asyncio.wrap_future(job)
         except asyncio.CancelledError:
@@ -90,13 +105,13 @@ class Loader:
         """From now on `loaded` is what serves."""
         self._live = dict(loaded.sessions)
 
-    def _load_all(self, goal: Goal, paths: Mapping[str, Path], memory: LastGood) -> Loaded:
+    def _load_all(self, goal: Goal, files: Mapping[str, Files], memory: LastGood) -> Loaded:
         died = memory.begin_loading(goal)
         budget = 0.0 if died else self._tuning / len(goal.models)  # what ended the process may have been a trial
-        loaded, means = Loaded(), _Means(self._live, Tuner(self._notebook, budget), self._changed)
+        loaded, means = Loaded(), _Means(self._live, Tuner(self._notebook, budget), self._secrets, self._changed)
         try:
             for model in goal.models:
-                _load(goal, model, paths[model.name], loaded, means)
+                _load(goal, model, files[model.name], loaded, means)
             if goal.pipeline is not None:
                 _chain(goal, goal.pipeline, loaded)
         except BaseException:
@@ -113,17 +128,14 @@ def _discard(job: Future[Loaded]) -> None:
         job.result().discard()
 
 
-def _load(goal: Goal, model: GoalModel, path: Path, loaded: Loaded, means: _Means) -> None:
+def _load(goal: Goal, model: GoalModel, files: Files, loaded: Loaded, means: _Means) -> None:
     key = _session_key(goal, model)
     opened = loaded.sessions.get(key) or means.live.get(key)
     try:
         if opened is None:
-            load = partial(engines.load, path, model.build.format, changed=means.changed)
-            session, choice = means.tuner.open(load, _subject(goal, model))
-            loaded.fresh.append(session)
-            _warm_up(session)
-            session = loaded.fresh[-1] = processed(session, model.processing)
-            opened = Opened(session, choice)
+            opened = _opened(goal, model, files.model, loaded, means)
+        if key not in means.live:  # what serves has shown that it can
+            _test(model, opened.session, files.golden)
         loaded.sessions[key] = opened
         loaded.models[model.name] = ServedModel(
             name=model.name,
@@ -133,6 +145,7 @@ def _load(goal: Goal, model: GoalModel, path: Path, loaded: Loaded, means: _Mean
             task=model.task,
             confidence=model.confidence,
             choice=opened.choice,
+            signer=files.signer,
         )
     except Failure as failure:
         failure.model = model.name
@@ -140,10 +153,28 @@ def _load(goal: Goal, model: GoalModel, path: Path, loaded: Loaded, means: _Mean
     except ModelLoadError as error:
         raise Failure(error.reason, str(error), model.name) from error
     except Exception as error:  # whatever an engine throws, the release before it keeps serving
-        if not path.exists():
+        if not files.model.exists():
             message = f"the file of {model.name} was thrown out by another pod of this node; raise serving.cache.limit"
             raise Failure(Reason.DISK_FULL, message, model.name) from error
         raise Failure(Reason.LOAD_FAILED, f"{model.name} cannot be loaded: {error}", model.name) from error
+
+
+def _opened(goal: Goal, model: GoalModel, path: Path, loaded: Loaded, means: _Means) -> Opened:
+    file = model_file(path, model.encryption, means.secrets, _identity(model))
+    load = partial(engines.load, file, model.build.format, changed=means.changed)
+    session, choice = means.tuner.open(load, _subject(goal, model))
+    loaded.fresh.append(session)
+    _warm_up(session)
+    session = loaded.fresh[-1] = processed(session, model.processing)
+    return Opened(session, choice)
+
+
+def _test(model: GoalModel, session: Session, data: Path | str | None) -> None:
+    if model.self_test is None or data is None:
+        return
+    from edgewise_runtime.agent import selftest  # few models have one
+
+    selftest.check(session, model.self_test, data)
 
 
 def _chain(goal: Goal, pipeline: GoalPipeline, loaded: Loaded) -> None:
@@ -168,8 +199,15 @@ def _subject(goal: Goal, model: GoalModel) -> Subject:
     )
 
 
+def _identity(model: GoalModel) -> Identity:
+    return Identity(model.name, model.version, model.build.variant)
+
+
 def _session_key(goal: Goal, model: GoalModel) -> str:
-    return repr((_subject(goal, model), model.processing.wire() if model.processing else None))
+    """Of an encrypted model it holds what the file must be, too, so that no other one is served from it."""
+    processing = model.processing.wire() if model.processing else None
+    encrypted = (_identity(model), model.encryption) if model.encryption else None
+    return repr((_subject(goal, model), processing, encrypted))
 
 
 def _warm_up(session: Session) -> None:

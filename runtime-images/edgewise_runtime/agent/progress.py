@@ -11,6 +11,8 @@ from edgewise_runtime.agent.bell import Bell
 from edgewise_runtime.agent.failure import Failure
 from edgewise_runtime.agent.goals import Goal, NoBuild
 
+_WAITING = {Reason.SOURCE_UNREACHABLE: "Downloading", Reason.KEY_MISSING: "Loading"}
+
 
 @dataclass(frozen=True)
 class Running:
@@ -20,6 +22,7 @@ class Running:
     """Empty: on nothing any more, it refuses requests."""
     lost: str = ""
     """Why it has left its accelerator."""
+    signer: str = ""
 
 
 class Progress:
@@ -78,12 +81,18 @@ class Progress:
     def downloaded(self, name: str, size: int) -> None:
         """Bytes that are there; not worth a report of their own."""
         self._models[name] = self._models[name].model_copy(update={"downloaded": size})
-        self._update(name, {"reason": "", "message": ""})
+        if self._models[name].state == "Downloading":
+            self._update(name, {"reason": "", "message": ""})
 
     def loading(self) -> None:
         """All files are there and verified."""
         for name in self._models:
             self._update(name, {"state": "Loading", "reason": "", "message": ""})
+
+    def waiting(self, reason: str, message: str) -> None:
+        """Everything is here, and it is too early to switch."""
+        for name in self._models:
+            self._update(name, {"state": "Pending", "reason": reason, "message": message})
 
     def ready(self, running: Mapping[str, Running]) -> None:
         """The release serves, as `running` says of each model."""
@@ -91,11 +100,12 @@ class Progress:
             runs = running.get(name, Running(""))
             state = "Failed" if runs.lost and not runs.provider else "Ready"
             reason = Reason.ACCELERATOR_LOST if runs.lost else ""
-            self._update(name, {"state": state, "reason": reason, "message": runs.lost, "provider": runs.provider})
+            known = {"provider": runs.provider, "signer": runs.signer}
+            self._update(name, {"state": state, "reason": reason, "message": runs.lost, **known})
 
     def failed(self, failure: Failure) -> None:
-        """One model, or all. A source that cannot be reached is no failure: the download waits for it."""
-        state = "Downloading" if failure.reason == Reason.SOURCE_UNREACHABLE else "Failed"
+        """One model, or all. What is waited for is no failure: a source that is away, a key that is not mounted yet."""
+        state = _WAITING.get(failure.reason, "Failed")
         for name in self._models:
             if failure.model in ("", name):
                 self._update(name, {"state": state, "reason": failure.reason, "message": failure.message})

@@ -16,12 +16,13 @@ from pathlib import Path
 import aiohttp
 
 from edgewise.contract.plan import Plan
-from edgewise.contract.report import ModelReport, Report, ReportReply
+from edgewise.contract.report import Counters, ModelReport, Report, ReportReply
 from edgewise_runtime import __version__
 from edgewise_runtime.access import Access
 from edgewise_runtime.agent.backoff import backoff, spread
 from edgewise_runtime.agent.bell import heard
 from edgewise_runtime.agent.bodies import read_whole
+from edgewise_runtime.agent.clock import Clock
 from edgewise_runtime.agent.plans import Plans
 from edgewise_runtime.agent.progress import Progress
 from edgewise_runtime.escalation.targets import Targets
@@ -55,6 +56,8 @@ class Subject:
     models: Models
     access: Access
     targets: Targets
+    clock: Clock | None = None
+    """Told the operator's time; None: nobody here goes by a clock."""
 
 
 class ReportError(Exception):
@@ -112,9 +115,15 @@ class Reporting:
             models=[self._measured(model) for model in self._progress.models],
             access=self._subject.access.report(),
             targets=self._subject.targets.problems,
-            counters=self._subject.models.counters(),
+            counters=self._counters(plan),
             runtime_version=__version__,
         )
+
+    def _counters(self, plan: Plan) -> dict[str, Counters]:
+        """Of the releases that somebody compares: with their histograms, the bulk of a report, only while one does."""
+        models = self._subject.models
+        releases = {plan.target, plan.stable or "", models.release or ""}
+        return models.tallies.counters(releases, histograms=plan.target != plan.stable)
 
     def _measured(self, model: ModelReport) -> ModelReport:
         """With what was found out when it was loaded, once it serves."""
@@ -151,7 +160,10 @@ class Reporting:
                 aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
                 session.post(plan.reporting.url, data=body, headers=headers, allow_redirects=False) as response,
             ):
-                return await _reply(response)
+                reply = await _reply(response)
+                if self._subject.clock is not None:
+                    self._subject.clock.heard(response.headers.get("Date", ""))
+                return reply
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
             raise ReportError(str(error) or type(error).__name__) from error
 

@@ -18,6 +18,7 @@ from edgewise_runtime.engines.cores import usable_cores
 from edgewise_runtime.engines.litert_tensors import ports
 from edgewise_runtime.engines.litert_worker import CPU, ERRORS, Recipe, Worker, told
 from edgewise_runtime.engines.pool import Pool
+from edgewise_runtime.engines.traits import Traits
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ class LiteRTSession:
 
     platform = "tflite"
     lost = ""
+    traits = Traits(rereads=True)  # interpreters are made anew
 
     def __init__(self, path: Path, options: EngineOptions) -> None:
         """Blocking. ModelLoadError where the model cannot be loaded, or not on the accelerator it must have."""

@@ -5,6 +5,7 @@ zip model.zip model.xml model.bin
 
 from __future__ import annotations
 
+import stat
 import zipfile
 from pathlib import Path
 
@@ -24,6 +25,8 @@ def unpacked(path: Path) -> tuple[bytes, bytes]:
     """(.xml, .bin). ModelLoadError where the zip holds anything else, or too much of it."""
     try:
         with zipfile.ZipFile(path) as archive:
+            if strange := next((info.filename for info in archive.infolist() if not _plain(info)), None):
+                raise _refused(f"it holds {strange}, which is a link, or leads out of the folder it is unpacked in")
             files = {Path(info.filename).suffix: info for info in archive.infolist() if not info.is_dir()}
             if set(files) != {".xml", ".bin"} or len(archive.infolist()) != 2:
                 raise _refused(f"it holds {', '.join(archive.namelist()[:5])}")
@@ -32,6 +35,12 @@ def unpacked(path: Path) -> tuple[bytes, bytes]:
             return archive.read(files[".xml"]), archive.read(files[".bin"])
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:  # encrypted, other compression
         raise _refused(str(error)) from error
+
+
+def _plain(info: zipfile.ZipInfo) -> bool:
+    """Nothing is unpacked onto a disk here; but who makes such an archive wants it to be, somewhere."""
+    parts = info.filename.replace("\\", "/").split("/")
+    return not stat.S_ISLNK(info.external_attr >> 16) and ".." not in parts and parts[0] != "" and ":" not in parts[0]
 
 
 def _refused(why: str) -> ModelLoadError:

@@ -28,6 +28,8 @@ class Traits:
     """Whether row n of each output is the answer to row n of the inputs, so that requests may share a run."""
     steady: bool = True
     """Whether the number of bytes in a request tells how long it takes. It does not where they are pictures."""
+    rereads: bool = False
+    """Whether it opens its file again later: the path must be good for as long as the session is."""
     remote: bool = False
     """Whether nothing runs here, and targets have to be asked: a gateway's."""
     metadata: Mapping[str, str] = field(default_factory=dict)

@@ -1,4 +1,6 @@
-"""The second port: /metrics for Prometheus, /healthz and /readyz for the kubelet, POST /poke for the operator."""
+"""The second port: /metrics for Prometheus, /healthz and /readyz for the kubelet, POST /poke for the operator, and
+/hold for whoever is at the device.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,11 @@ from collections.abc import Callable
 
 from edgewise_runtime.access.peer import Peer
 from edgewise_runtime.errors import BadRequestError, NotFoundError, RateLimitedError, ServingError, shown
+from edgewise_runtime.http import holding
 from edgewise_runtime.http.answer import Answer, whole
 from edgewise_runtime.http.application import IGNORED, Call, Respond, refusal, route_of
 from edgewise_runtime.http.head import Head
+from edgewise_runtime.http.holding import Desk
 from edgewise_runtime.metrics import Metrics
 
 _POKE_SECONDS = 1.0  # a poke only says "report now": a flood of them must not become a flood of reports
@@ -24,6 +28,8 @@ class Monitoring:
 
     def __init__(self, metrics: Metrics, ready: Callable[[], bool]) -> None:
         self.on_poke: Callable[[], None] | None = None
+        self.desk: Desk | None = None
+        """Who takes holds; None: nothing here follows a plan."""
         self._metrics = metrics
         self._ready = ready
         self._next_poke = 0.0
@@ -36,12 +42,16 @@ class Monitoring:
 
     def call(self, head: Head) -> Call:
         try:
+            if head.path == ("hold",) and self.desk is not None:
+                return holding.call(head, self.desk)
             return Call(self._found(head), IGNORED)
         except ServingError as error:
             return refusal(error, guarded=False)
 
     def admit(self, head: Head, peer: Callable[[], Peer]) -> None:
-        """Nobody is asked for anything: this port is not for the inference network."""
+        """Asked of /hold alone: the rest of this port is for the cluster's own, and not for the inference network."""
+        if head.path == ("hold",):
+            holding.admit(peer())
 
     def _found(self, head: Head) -> Respond:
         if len(head.path) != 1 or head.path[0] not in self._routes:

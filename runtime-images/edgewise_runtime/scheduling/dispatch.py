@@ -16,9 +16,9 @@ from weakref import WeakKeyDictionary
 from edgewise_runtime.engines.base import AcceleratorLostError, Array, InputRefusedError
 from edgewise_runtime.engines.traits import traits_of
 from edgewise_runtime.errors import (
-    BadRequestError,
     DeadlineError,
     ModelFailedError,
+    ModelRefusedError,
     ServingError,
     UnavailableError,
     shown,
@@ -230,7 +230,7 @@ def _expected(line: Line, size: int) -> float:
 def _told(served: ServedModel, error: Exception) -> ServingError:
     """What a client is told of it."""
     if isinstance(error, InputRefusedError):
-        return BadRequestError(f"{served.name}: {error}")
+        return ModelRefusedError(f"{served.name}: {error}")
     if isinstance(error, AcceleratorLostError):
         return UnavailableError(f"{served.name}: {error}")
     return ModelFailedError(f"{served.name} failed on this request: {shown(str(error), 300)}")

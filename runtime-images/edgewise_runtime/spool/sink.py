@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -21,16 +20,15 @@ import aiohttp
 from yarl import URL
 
 from edgewise.contract.plan import PlanSpool
+from edgewise_runtime import s3
 from edgewise_runtime.credentials import read_credentials
-from edgewise_runtime.spool.pace import Pace
+from edgewise_runtime.pace import Pace
 from edgewise_runtime.spool.record import SUFFIX
-from edgewise_runtime.spool.signature import Keys, object_url, signed
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 60.0
 SLOWEST = 2**10  # bytes a second: what goes slower is a dead connection, unless the plan asks for less
 _UNWANTED = frozenset({413, 415, 422})  # the example's own fault: it will not get better
-_TOLD = re.compile(rb"<Code>([^<]*)</Code>(?:\s*<Message>([^<]*)</Message>)?")
 
 Result = Literal["sent", "known", "unwanted"]
 """The sink has it now; had it already; will never take it."""
@@ -114,9 +112,11 @@ class Sink:
         secret = self._way.secrets / reference.name if reference else None
         sink = self._plan.sink or ""
         if sink.startswith("s3://") and secret is not None:
-            keys, url = _account(secret, sink, key)
-            return url, signed(url, headers, name, keys, datetime.now(timezone.utc))
-        return object_url(sink, key), headers | (_authorization(secret, sink) if secret else {})
+            account = _account(secret)
+            url = account.object(f"{sink.rstrip('/')}/{key}")
+            call = s3.Call("PUT", url, headers, name)
+            return url, s3.signed(call, account.keys, datetime.now(timezone.utc))
+        return s3.object_url(sink, key), headers | (_authorization(secret, sink) if secret else {})
 
     def _trust(self) -> ssl.SSLContext:
         """The sink's own certificate authority where the plan names one, and no other then. Blocking."""
@@ -155,26 +155,15 @@ def _authorization(secret: Path, sink: str) -> dict[str, str]:
     return {"Authorization": found.header()}
 
 
-def _account(secret: Path, sink: str, key: str) -> tuple[Keys, URL]:
-    """Of an S3: who we are, and the object's address with the bucket in its path, which every S3 understands."""
-
-    def value(name: str) -> str:
-        try:
-            return (secret / name).read_text().strip()
-        except (FileNotFoundError, NotADirectoryError):
-            return ""
-
-    access, password = value("AWS_ACCESS_KEY_ID"), value("AWS_SECRET_ACCESS_KEY")
-    if not access or not password:
-        raise SinkError(f"Secret {secret.name} is missing, or lacks AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY")
-    keys = Keys(access, password, value("AWS_SESSION_TOKEN"), value("AWS_REGION") or Keys.region)
-    endpoint = value("AWS_ENDPOINT_URL") or f"https://s3.{keys.region}.amazonaws.com"
-    return keys, object_url(f"{endpoint.rstrip('/')}/{sink.removeprefix('s3://')}", key)
+def _account(secret: Path) -> s3.Account:
+    try:
+        return s3.account(secret)
+    except LookupError as error:
+        raise SinkError(str(error.args[0])) from error
 
 
 async def _told(answer: aiohttp.ClientResponse) -> str:
     """What the sink says about it, in brief: S3's code and message, or the first words."""
     body = await answer.content.read(4096)
-    found = _TOLD.search(body)
-    text = b": ".join(part for part in found.groups() if part) if found else body[:120]
-    return f": {text.decode(errors='replace').strip()}" if text.strip() else ""
+    text = s3.told(body) or body[:120].decode(errors="replace").strip()
+    return f": {text}" if text else ""

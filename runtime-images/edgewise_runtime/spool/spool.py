@@ -19,9 +19,9 @@ from typing import Literal, TypeVar
 
 from edgewise.contract.plan import PlanSpool
 from edgewise_runtime.metrics import Metrics
+from edgewise_runtime.pace import Pace
 from edgewise_runtime.spool.example import Example, Loss
 from edgewise_runtime.spool.line import Line, Offered
-from edgewise_runtime.spool.pace import Pace
 from edgewise_runtime.spool.record import Origin, encode
 from edgewise_runtime.spool.sending import Sender, Shelf
 from edgewise_runtime.spool.sink import Result, Sink, Way

@@ -10,6 +10,7 @@ from edgewise.cluster.client import Client, Selection
 from edgewise.cluster.resources import EDGE_DEPLOYMENT, NODE, WATCHED, Resource, reference
 from edgewise.cluster.store import Store
 from edgewise.controller.children import Children
+from edgewise.controller.deletions import Deletions
 from edgewise.controller.events import Recorder
 from edgewise.controller.gather import Gatherer
 from edgewise.controller.keys import Key
@@ -45,6 +46,7 @@ class Bench:
             self.store,
             seen,
             Children(client, self.store, seen),
+            Deletions(client, lambda: self.clock),
             StatusWriter(client, seen, lambda: self.clock),
             Recorder(client, "bench"),
             Poker(client, session),

@@ -10,14 +10,11 @@ from typing import Any
 import pytest
 
 from edgewise.api.names import DEPLOYMENT_LABEL, GATEWAY_ROLE, MANAGED_BY, PROFILE_LABEL, ROLE_LABEL, RUNTIME_ROLE
-from edgewise.schema.crd import crd
-from edgewise.schema.kinds import KINDS
-from tests.apiserver.conftest import CRDS
+from tests.apiserver.kinds import install_kinds
 from tests.apiserver.operator.process import OperatorProcess, operator
 from tests.cases.manifests import SMALL_DEPLOYMENT, SMALL_MODEL, Manifest
 from tests.cluster.apiserver import ApiServer, api_server
 from tests.cluster.client import ApiError
-from tests.cluster.waiting import wait_for
 
 pytestmark = pytest.mark.apiserver
 
@@ -31,10 +28,7 @@ CLOUD = {"name": "cloud", "url": "http://triton.cloud.svc:8000"}
 def api() -> Iterator[ApiServer]:
     """One that nobody else writes to, with a device and a node that is none."""
     with api_server() as api:
-        for kind in KINDS:
-            api.client.post(CRDS, crd(kind))
-        for kind in KINDS:
-            wait_for(f"{kind.crd_name} is served", partial(_there, api, f"{EDGE}/{kind.plural}"))
+        install_kinds(api.client)
         for namespace in ("edgewise-system", "edge"):
             api.client.post("/api/v1/namespaces", {"metadata": {"name": namespace}})
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}

@@ -16,6 +16,7 @@ from edgewise.controller.pokes import Poker
 from edgewise.core.observed import ObjectRef
 from edgewise.core.outcome import Poke
 from tests.apiserver.operator.test_reports import pod, service_account
+from tests.cluster import audit
 from tests.cluster.apiserver import ApiServer
 
 pytestmark = pytest.mark.apiserver
@@ -88,6 +89,19 @@ async def test_where_the_pod_network_cannot_be_reached_the_pod_is_annotated(clie
         nobody.bind(("127.0.0.1", 0))  # bound, but it does not listen
         await poked(client, nobody.getsockname()[1], poke)
     assert await annotated(client, poke)
+
+
+async def test_a_pod_that_is_asked_in_vain_again_and_again_is_not_annotated_each_time(
+    with_kinds: ApiServer, user: str, client: Client, poke: Poke
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        async with aiohttp.ClientSession() as session:
+            poker = Poker(client, session, nobody.getsockname()[1])
+            for _ in range(3):
+                poker.poke([poke])
+                await poker.idle()
+    assert sum(audit.calls(with_kinds.audit_log, user=user, verb="patch", resource="pods").values()) == 1
 
 
 async def test_a_device_that_does_not_understand_is_annotated_too(

@@ -11,15 +11,12 @@ from pathlib import Path
 import pytest
 
 from edgewise.controller.catalogue import packaged
-from edgewise.schema.crd import crd
-from edgewise.schema.kinds import KINDS
-from tests.apiserver.conftest import CRDS
+from tests.apiserver.kinds import install_kinds
 from tests.apiserver.operator.process import OperatorProcess, operator
 from tests.apiserver.operator.relay import Relay
 from tests.cases.manifests import SMALL_DEPLOYMENT, SMALL_MODEL, Manifest
 from tests.cluster.apiserver import ApiServer, api_server
 from tests.cluster.client import ApiError
-from tests.cluster.waiting import wait_for
 
 pytestmark = pytest.mark.apiserver
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/edgewise-system/leases/edgewise-operator"
@@ -31,19 +28,9 @@ PROFILES = f"{EDGE}/deviceprofiles"
 def api() -> Iterator[ApiServer]:
     """One that nobody else writes to."""
     with api_server(controllers="namespace,garbage-collector,serviceaccount") as api:
-        for kind in KINDS:
-            api.client.post(CRDS, crd(kind))
-        for kind in KINDS:
-            wait_for(f"{kind.crd_name} is served", partial(_served, api, kind.plural))
+        install_kinds(api.client)
         api.client.post("/api/v1/namespaces", {"metadata": {"name": "edgewise-system"}})
         yield api
-
-
-def _served(api: ApiServer, plural: str) -> bool:
-    try:
-        return bool(api.client.get(f"{EDGE}/{plural}"))
-    except ApiError:
-        return False
 
 
 def add_node(api: ApiServer, name: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from edgewise.api.names import Reason
 from edgewise.cluster.errors import ConflictError, NotFoundError
 from edgewise.controller.children import ChildRefusedError
+from edgewise.controller.deletions import HEARD_WITHIN
 from edgewise.core import measured
 from edgewise.core.observed import ObservedDeployment
 from edgewise.core.outcome import Event, Plan
@@ -153,6 +154,23 @@ async def test_a_child_no_longer_wanted_is_pruned_and_one_that_changed_meanwhile
         await bench.get("ConfigMap", "digits-plan")
 
 
+async def test_a_look_that_comes_before_the_watch_has_told_of_a_deletion_does_not_repeat_it(
+    with_kinds: ApiServer, bench: Bench, user: str
+) -> None:
+    def deletions() -> int:
+        return sum(audit.calls(with_kinds.audit_log, user=user, verb="delete").values())
+
+    key = await bench.deployment()
+    await bench.reconciler(three_children)(key)
+    prune_all = bench.reconciler(lambda observed, _: Plan(prune=observed.children))
+    for _ in range(2):
+        await prune_all(key)
+    assert deletions() == 3
+    bench.clock += HEARD_WITHIN
+    await prune_all(key)
+    assert deletions() == 6, "nothing was heard of them, so they may still be there"
+
+
 async def test_pruning_what_is_gone_already_is_no_error(with_kinds: ApiServer, bench: Bench) -> None:
     key = await bench.deployment()
     await bench.reconciler(three_children)(key)
@@ -213,6 +231,18 @@ async def test_an_object_that_cannot_be_read_says_so_and_keeps_what_its_status_s
     }
     assert status["url"] == "http://digits"
     assert await bench.get("Service", "digits"), "what served before keeps serving"
+
+
+async def test_a_window_that_no_device_could_follow_says_what_to_write(bench: Bench) -> None:
+    key = await bench.deployment()
+    await bench.reconciler(three_children)(key)
+    seen = await bench.get("EdgeDeployment", "digits")
+    seen["spec"]["rollout"] = {"window": {"schedule": "0 25 * * *", "duration": "1h"}}
+    bench.store.put(seen)
+    await bench.reconciler(three_children)(key)
+    conditions = await _conditions(bench)
+    assert conditions["Stalled"]["reason"] == Reason.INVALID_SPEC
+    assert "'0 25 * * *' is no cron schedule (Bad hour); write one such as" in conditions["Ready"]["message"]
 
 
 async def test_the_status_is_written_at_most_once_a_second_unless_a_condition_flips(bench: Bench) -> None:

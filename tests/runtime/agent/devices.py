@@ -11,11 +11,16 @@ import numpy as np
 
 from edgewise.contract.plan import PLAN_KEY, Plan
 from edgewise.contract.report import ModelReport
+from edgewise.contract.trust import Policies
 from edgewise_runtime.agent.cache import Cache
+from edgewise_runtime.agent.clock import Clock
 from edgewise_runtime.agent.fetch import Access, Fetcher
+from edgewise_runtime.agent.holds import Holds
+from edgewise_runtime.agent.permission import Permission
 from edgewise_runtime.agent.plans import Plans
 from edgewise_runtime.agent.stock import Stock
-from edgewise_runtime.agent.switching import Device, Switching
+from edgewise_runtime.agent.switching import Device, Means, Switching
+from edgewise_runtime.agent.trusting import Trust
 from edgewise_runtime.models import Models
 from tests.runtime.agent.documents import NODE, PROFILE, plan, release, source
 from tests.runtime.agent.fileserver import FileServer
@@ -27,14 +32,19 @@ class TestDevice:
 
     __test__ = False
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, policies: Policies | None = None) -> None:
+        """`policies`: what its pod was made to demand."""
         self.cache = root / "cache"
         self.plan_folder = root / "plan"
         self.models = Models()
         self.plans = Plans(self.cache, self.plan_folder)
         access = Access(root / "secrets", frozenset({"127.0.0.1"}), stall_seconds=1.5)
-        stock = Stock(Cache(self.cache), Fetcher(access))
-        self.switching = Switching(Device(NODE, PROFILE, self.cache), self.plans, stock, self.models)
+        self.clock = Clock(self.cache)
+        self.holds = Holds(root / "hold", 3600.0, self.plans.folder, self.clock)
+        stock, trust = Stock(Cache(self.cache), Fetcher(access)), Trust(access.secrets, self.clock, policies)
+        means = Means(stock, Permission(self.clock, self.holds), trust)
+        who = Device(NODE, PROFILE, self.cache, secrets=access.secrets, spread=0.0)
+        self.switching = Switching(who, self.plans, means, self.models)
 
     async def follow(self, document: Plan) -> None:
         """Mount it and have it seen at once."""
@@ -45,6 +55,11 @@ class TestDevice:
     def states(self) -> dict[str, tuple[str, str]]:
         """{model: (state, reason)} of the release being gone to."""
         return {model.name: (model.state, model.reason) for model in self.switching.progress.models}
+
+    def goes_for(self, release: str) -> bool:
+        """Whether it has begun with that, or found out why not."""
+        pending = any(state == "Pending" for state, _ in self.states.values())
+        return self.switching.progress.release == release and not pending
 
     def report(self, model: str) -> ModelReport:
         return next(report for report in self.switching.progress.models if report.name == model)
@@ -81,11 +96,11 @@ def mount(folder: Path, document: Plan) -> None:
 
 
 @contextlib.asynccontextmanager
-async def device(root: Path) -> AsyncIterator[TestDevice]:
+async def device(root: Path, policies: Policies | None = None) -> AsyncIterator[TestDevice]:
     """On until the block ends, then off as by SIGTERM. An error in the agent fails the test."""
-    running = TestDevice(root)
+    running = TestDevice(root, policies)
     await running.plans.start()
-    parts = [running.switching.run(), running.switching.accelerators.run()]
+    parts = [running.switching.run(), running.switching.accelerators.run(), running.holds.run()]
     tasks = [asyncio.ensure_future(part) for part in parts]
     try:
         yield running

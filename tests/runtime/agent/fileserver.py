@@ -20,6 +20,8 @@ class FileServer:
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     faults: dict[str, list[Fault]] = field(default_factory=dict)
+    etags: dict[str, str] = field(default_factory=dict)
+    """{path: ETag}; If-Range is honoured for those."""
     required: dict[str, str] = field(default_factory=dict)
     """{path: Authorization header without which it answers 401}."""
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
@@ -43,7 +45,7 @@ class FileServer:
             return web.Response(status=401)
         if request.path not in self.files:
             return web.Response(status=404)
-        return _ranged(request, self.files[request.path])
+        return _ranged(request, self.files[request.path], self.etags.get(request.path, ""))
 
     def requests_for(self, path: str) -> list[dict[str, str]]:
         """Headers of the requests for one file."""
@@ -72,6 +74,56 @@ def cut_after(count: int) -> Fault:
         assert request.transport is not None
         request.transport.close()
         return response
+
+    return fault
+
+
+def answering(body: bytes, status: int = 200, **headers: str) -> Fault:
+    """That, whatever was asked; `content_range` for Content-Range."""
+    named = {name.replace("_", "-").title(): value for name, value in headers.items()}
+
+    async def fault(_: web.Request, __: bytes) -> web.StreamResponse:
+        return web.Response(status=status, body=body, headers=named)
+
+    return fault
+
+
+def saying_length(length: int) -> Fault:
+    """Says so many bytes, and sends the file."""
+
+    async def fault(request: web.Request, content: bytes) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (length, content))
+        request.transport.close()
+        return web.Response()
+
+    return fault
+
+
+def dripping(every: float, size: int = 1) -> Fault:
+    """Sends `size` bytes every so many seconds, for as long as the client stays."""
+
+    async def fault(request: web.Request, content: bytes) -> web.StreamResponse:
+        response = await _begin(request, content, len(content))
+        with contextlib.suppress(ConnectionError):
+            for at in range(_offset(request), len(content), size):
+                await response.write(content[at : at + size])
+                await asyncio.sleep(every)
+        return response
+
+    return fault
+
+
+def dripping_head(every: float) -> Fault:
+    """Never comes to the end of its headers."""
+
+    async def fault(request: web.Request, _: bytes) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        while request.transport is not None and not request.transport.is_closing():
+            request.transport.write(b"x")
+            await asyncio.sleep(every)
+        return web.Response()
 
     return fault
 
@@ -139,14 +191,14 @@ def _offset(request: web.Request) -> int:
     return request.http_range.start or 0
 
 
-def _ranged(request: web.Request, content: bytes) -> web.Response:
-    offset = _offset(request)
-    if offset == 0:
-        return web.Response(body=content)
+def _ranged(request: web.Request, content: bytes, etag: str) -> web.Response:
+    offset, headers = _offset(request), {"ETag": etag} if etag else {}
+    if offset == 0 or request.headers.get("If-Range", etag) != etag:
+        return web.Response(body=content, headers=headers)
     if offset >= len(content):
         return web.Response(status=416, headers={"Content-Range": f"bytes */{len(content)}"})
     span = f"bytes {offset}-{len(content) - 1}/{len(content)}"
-    return web.Response(status=206, body=content[offset:], headers={"Content-Range": span})
+    return web.Response(status=206, body=content[offset:], headers={"Content-Range": span, **headers})
 
 
 async def _begin(request: web.Request, content: bytes, length: int) -> web.StreamResponse:

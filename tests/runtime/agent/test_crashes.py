@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator
-from functools import partial
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from tests.runtime.agent.tinymodels import scaling
 from tests.runtime.agent.waiting import until
 
 ONE, TWO = scaling(1), scaling(2, padding=100_000)
-STEPS_AT_MOST = 60
+STEPS_AT_MOST = 80
 
 
 @pytest.fixture
@@ -50,34 +50,56 @@ async def prepared(server: FileServer, root: Path) -> Path:
     return root
 
 
-async def run_until_death(root: Path, step: int) -> int:
-    """Exit status of the device's process."""
-    program = ("-m", "tests.runtime.agent.dying", str(root), "r2", str(step))
-    process = await asyncio.create_subprocess_exec(sys.executable, *program)
-    return await process.wait()
+@contextlib.asynccontextmanager
+async def mortals() -> AsyncIterator[Callable[[Path, int], Awaitable[int]]]:
+    """Has a device on a folder follow its plan to r2 and die before a step; exit status of its process."""
+    pipe = asyncio.subprocess.PIPE
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.runtime.agent.dying", stdin=pipe, stdout=pipe
+    )
+    assert program.stdin is not None
+    assert program.stdout is not None
+    talk, listen = program.stdin, program.stdout
+
+    async def live(root: Path, step: int) -> int:
+        talk.write(f"{step} r2 {root}\n".encode())
+        return int(await listen.readline())
+
+    try:
+        yield live
+    finally:
+        talk.close()
+        await program.wait()
 
 
 async def test_a_crash_before_any_step_leaves_the_old_release_or_the_new_one(
     server: FileServer, tmp_path: Path
 ) -> None:
     before = await prepared(server, tmp_path / "before")
-    for step in itertools.count():
-        root = tmp_path / f"step-{step}"
-        shutil.copytree(before, root, symlinks=True)
-        code = await run_until_death(root, step)
-        if code == 0:
-            break
-        assert code == -signal.SIGKILL, f"the device fell over by itself at step {step}"
-        assert step < STEPS_AT_MOST
-        server.faults["/r2"] = [status(503)]
-        async with device(root) as edge:
-            await until(partial(getattr, edge.models, "ready"), f"anything is served after a crash at step {step}")
-            assert (edge.models.release, edge.answer()) in (("r1", 1), ("r2", 2)), f"after a crash at step {step}"
-            await edge.follow(wanting(server, 3, "r2"))
-            await edge.until_serving("r2")
-            assert edge.answer() == 2
-        server.faults.clear()
+    async with mortals() as live:
+        for step in itertools.count():
+            root = tmp_path / f"step-{step}"
+            shutil.copytree(before, root, symlinks=True)
+            code = await live(root, step)
+            if code == 0:
+                break
+            assert code == -signal.SIGKILL, f"the device fell over by itself at step {step}"
+            assert step < STEPS_AT_MOST
+            server.faults["/r2"] = [status(503)]
+            await live_on(root, wanting(server, 3, "r2"), f"after a crash at step {step}")
+            server.faults.clear()
     assert step > 10, "the steps of a switch were not all met"
+
+
+async def live_on(root: Path, newer: Plan, when: str) -> None:
+    """A device serves one release or the other at once, and with a newer plan the new one."""
+    async with device(root) as edge:
+        await until(lambda: edge.models.ready, f"anything is served {when}")
+        assert (edge.models.release, edge.answer()) in (("r1", 1), ("r2", 2)), when
+        await until(lambda: edge.goes_for("r2"), f"it looked at r2, of which it may have died, {when}")
+        await edge.follow(newer)
+        await edge.until_serving("r2")
+        assert edge.answer() == 2, when
 
 
 async def test_a_device_killed_in_the_middle_of_a_download_goes_on_where_it_was(
@@ -85,7 +107,7 @@ async def test_a_device_killed_in_the_middle_of_a_download_goes_on_where_it_was(
 ) -> None:
     root = await prepared(server, tmp_path / "device")
     server.faults["/r2"] = [server.stall_after(60_000)]
-    program = ("-m", "tests.runtime.agent.dying", str(root), "r2", str(10_000))
+    program = ("-m", "tests.runtime.agent.dying", str(10_000), "r2", str(root))
     process = await asyncio.create_subprocess_exec(sys.executable, *program)
     parts = root / "cache" / "partial"
     await until(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,15 +15,21 @@ from edgewise.api.edgemodel import Source
 from edgewise.api.names import Reason
 from edgewise_runtime.agent.failure import Failure
 from edgewise_runtime.agent.fetch import Access, Fetcher, Order
-from edgewise_runtime.agent.fetch.oci import Reference
+from edgewise_runtime.agent.fetch.oci import Reference, same_site
 from edgewise_runtime.credentials import Credentials
 from tests.cluster.pki import Authority
 from tests.runtime.agent import documents
 from tests.runtime.agent.documents import source
+from tests.runtime.agent.fileserver import Fault, FileServer, answering, redirect, status
 from tests.runtime.agent.registry import PASSWORD, USER, Registry, htpasswd, registry, token_server
 
 CONTENT, OTHER = os.urandom(200_000), os.urandom(1000)
 DIGEST = "sha256:" + "a" * 64
+
+
+def asking(challenge: str) -> Fault:
+    """401, to be answered so."""
+    return answering(b"", 401, www_authenticate=challenge)
 
 
 @pytest.fixture
@@ -132,6 +139,29 @@ async def test_an_index_is_refused_with_what_to_name_instead(open_registry: Regi
     assert "name one of them by its digest" in failure.message
 
 
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        b"", b"[]", b"null", b'"text"', b"{}", b'{"layers": 5}', b'{"layers": "abc"}', b'{"layers": [7]}', b"\xff\xfe",
+        b'{"layers": [{}]}', b'{"layers": [{"digest": 5}]}', b'{"layers": [{"digest": "sha256:../../v2/other"}]}',
+        b'{"layers": [{"annotations": []}, {"annotations": "x"}]}', b'{"manifests": 1}', b"[" * 100_000,
+    ],
+)  # fmt: skip
+async def test_a_manifest_that_is_none_is_refused(server: FileServer, tmp_path: Path, manifest: bytes) -> None:
+    server.add("/v2/digits/manifests/1", manifest)
+    failure = await refused(tmp_path, plain(server.url.replace("http://", "oci://") + "/digits:1", CONTENT))
+    assert failure.reason == Reason.SOURCE_REFUSED
+
+
+async def test_a_token_that_would_forge_a_header_is_refused(
+    server: FileServer, other: FileServer, tmp_path: Path
+) -> None:
+    other.add("/token", b'{"token": "x\\r\\nHost: elsewhere"}')
+    server.faults["/v2/digits/manifests/1"] = [asking(f'Bearer realm="{other.url}/token"')]
+    failure = await refused(tmp_path, plain(server.url.replace("http://", "oci://") + "/digits:1", CONTENT))
+    assert (failure.reason, "no header can carry" in failure.message) == (Reason.SOURCE_REFUSED, True)
+
+
 async def test_an_unknown_tag_is_refused(open_registry: Registry, tmp_path: Path) -> None:
     failure = await refused(tmp_path, plain(f"oci://{open_registry.host}/digits:9", CONTENT))
     assert (failure.reason, "404" in failure.message) == (Reason.SOURCE_REFUSED, True)
@@ -177,3 +207,67 @@ async def test_a_registry_that_wants_a_token_gets_one_bought_with_the_password(t
             what = plain(f"oci://{private.host}/digits:1", CONTENT, secret_ref=SecretRef(name="good"))
             assert await fetch(tmp_path, what) == CONTENT
             assert tokens.asked == [{"service": "test", "scope": "repository:digits:pull"}]
+
+
+@pytest.mark.parametrize(
+    ("realm", "host", "told"),
+    [
+        ("auth.docker.io", "registry-1.docker.io", True),
+        ("gitlab.example.com", "registry.example.com", True),
+        ("quay.io", "quay.io", True),
+        ("auth.quay.io", "quay.io", True),
+        ("127.0.0.1", "127.0.0.1", True),
+        ("evil.example", "registry.example.com", False),
+        ("example.com.evil.net", "registry.example.com", False),
+        ("notdocker.io", "registry-1.docker.io", False),
+        ("com", "example.com", False),
+        ("10.0.0.2", "10.0.0.1", False),
+        ("1.10.0.0.1", "10.0.0.1", False),
+        ("auth", "registry", False),
+    ],
+)
+def test_a_password_is_told_to_the_registry_and_to_its_owner_s_other_servers(realm: str, host: str, told: bool) -> None:
+    assert same_site(realm, host) is told
+
+
+async def test_a_registry_that_sends_for_its_token_to_somebody_else_does_not_give_the_password_away(
+    server: FileServer, other: FileServer, tmp_path: Path
+) -> None:
+    """`localhost` and 127.0.0.1 are two strangers here."""
+    secret(tmp_path, "good", username=USER, password=PASSWORD)
+    elsewhere = other.url.replace("127.0.0.1", "localhost")
+    server.faults["/v2/digits/manifests/1"] = [asking(f'Bearer realm="{elsewhere}/token",service="x"')]
+    other.faults["/token"] = [status(401)]
+    what = plain(server.url.replace("http://", "oci://") + "/digits:1", CONTENT, secret_ref=SecretRef(name="good"))
+    failure = await refused(tmp_path, what)
+    assert failure.reason == Reason.SOURCE_REFUSED
+    assert "passwords are not sent there" in failure.message
+    assert ["Authorization" in headers for headers in other.requests_for("/token")] == [False]
+
+
+async def test_what_anybody_may_fetch_is_fetched_with_a_stranger_s_token(
+    server: FileServer, other: FileServer, tmp_path: Path
+) -> None:
+    secret(tmp_path, "good", username=USER, password=PASSWORD)
+    elsewhere = other.url.replace("127.0.0.1", "localhost")
+    server.faults["/v2/digits/manifests/1"] = [asking(f'Bearer realm="{elsewhere}/token"')]
+    layer = {"digest": f"sha256:{documents.sha256(CONTENT)}", "size": len(CONTENT)}
+    server.add("/v2/digits/manifests/1", json.dumps({"layers": [layer]}).encode())
+    server.add(f"/v2/digits/blobs/{layer['digest']}", CONTENT)
+    other.add("/token", b'{"token": "for-anybody"}')
+    what = plain(server.url.replace("http://", "oci://") + "/digits:1", CONTENT, secret_ref=SecretRef(name="good"))
+    assert await fetch(tmp_path, what) == CONTENT
+    assert server.requests[-1][1]["Authorization"] == "Bearer for-anybody"
+    assert all("Authorization" not in headers for headers in other.requests_for("/token"))
+
+
+async def test_a_challenge_of_somebody_whom_the_registry_redirects_to_is_not_answered(
+    server: FileServer, other: FileServer, tmp_path: Path
+) -> None:
+    secret(tmp_path, "good", username=USER, password=PASSWORD)
+    server.faults["/v2/digits/manifests/1"] = [redirect(f"{other.url}/theirs")] * 2
+    other.faults["/theirs"] = [asking(f'Bearer realm="{other.url}/token"'), asking("Basic")]
+    what = plain(server.url.replace("http://", "oci://") + "/digits:1", CONTENT, secret_ref=SecretRef(name="good"))
+    assert (await refused(tmp_path, what)).reason == Reason.SOURCE_REFUSED
+    assert [path for path, _ in other.requests] == ["/theirs"]
+    assert all("Authorization" not in headers for _, headers in (*server.requests, *other.requests))

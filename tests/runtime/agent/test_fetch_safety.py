@@ -11,7 +11,7 @@ from yarl import URL
 from edgewise.api.base import SecretKeyRef, SecretRef
 from edgewise.api.names import Reason
 from edgewise_runtime.agent.fetch import Access
-from edgewise_runtime.agent.fetch.web import Request
+from edgewise_runtime.agent.fetch.web import Request, authorized
 from edgewise_runtime.credentials import Credentials
 from tests.cluster.pki import Authority
 from tests.runtime.agent.documents import source
@@ -116,7 +116,14 @@ async def test_a_private_server_is_trusted_with_its_own_ca_only(access: Access, 
         assert await fetch(access, trusted, part) == CONTENT
 
 
+async def test_a_token_that_no_header_can_carry_is_told_by_name(server: FileServer, access: Access, part: Path) -> None:
+    write_secret(access, "store", token="two\nlines")
+    failure = await failure_of(access, source(server.url + "/m", CONTENT, secret_ref=SecretRef(name="store")), part)
+    assert (failure.reason, "Secret store" in failure.message) == (Reason.SOURCE_REFUSED, True)
+    assert server.requests == []
+
+
 def test_credentials_are_in_no_repr() -> None:
     known = Credentials("a-token", "me", "a-password")
-    said = f"{known!r} {Request(URL('https://files/1'), authorization=known.header())!r}"
+    said = f"{known!r} {Request(URL('https://files/1'), private=authorized(known.header()))!r}"
     assert not any(secret in said for secret in ("a-token", "a-password", known.basic()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,54 +13,19 @@ from edgewise.api.base import SecretRef
 from edgewise.contract.plan import Plan, PlanReporting, PlanTarget
 from edgewise.contract.report import AccessReport
 from edgewise_runtime import __version__, engines
-from edgewise_runtime.access import Access, Demands
 from edgewise_runtime.agent.failure import Failure
-from edgewise_runtime.agent.goals import Goal, goal_of
-from edgewise_runtime.agent.plans import Plans
-from edgewise_runtime.agent.progress import Progress, Running
-from edgewise_runtime.agent.reporting import Reporter, Reporting, Subject
+from edgewise_runtime.agent.progress import Running
 from edgewise_runtime.engines.base import EngineOptions
-from edgewise_runtime.escalation.targets import Targets
-from edgewise_runtime.models import Models, ServedModel
+from edgewise_runtime.models import ServedModel
 from edgewise_runtime.tuning.choice import Choice
 from tests.cluster.pki import Authority
 from tests.runtime import tinyonnx
-from tests.runtime.agent.devices import mount
-from tests.runtime.agent.documents import NODE, PROFILE, plan, release, source
+from tests.runtime.agent.documents import NODE, PROFILE, plan, release, source, then
+from tests.runtime.agent.edges import Edge, goal
 from tests.runtime.agent.operators import Operator, operator
 from tests.runtime.agent.waiting import until
 
 RELEASE = release("r1", {"digits": source("https://files/1", b"1")})
-
-
-class Edge:
-    """The reporting half of a device."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.token = root / "token"
-        self.token.write_text("first\n")
-        self.plans = Plans(root / "cache", root / "plan")
-        self.progress = Progress()
-        reporter = Reporter(NODE, "pod-1", PROFILE, self.token, boot="boot-1")
-        self.clients = root / "digits-clients"
-        self.access = Access(Demands(tokens=self.clients))
-        self.models = Models()
-        self.targets = Targets(root / "secrets")
-        subject = Subject(self.progress, self.models, self.access, self.targets)
-        self.reporting = Reporting(reporter, self.plans, subject)
-
-    async def follow(self, document: Plan) -> None:
-        mount(self.root / "plan", document)
-        await self.plans.poll()
-
-    @contextlib.asynccontextmanager
-    async def on(self) -> AsyncIterator[None]:
-        task = asyncio.ensure_future(self.reporting.run())
-        yield
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 @pytest.fixture
@@ -77,12 +41,6 @@ def edge(tmp_path: Path) -> Edge:
 
 def settled(boss: Operator, sequence: int = 1, **reporting: float) -> Plan:
     return plan(sequence, RELEASE, stable="r1", reporting=boss.reporting(**reporting))
-
-
-def goal(document: Plan) -> Goal:
-    found = goal_of(document, document.target, PROFILE)
-    assert isinstance(found, Goal)
-    return found
 
 
 async def test_a_device_says_who_it_is_where_it_stands_and_what_it_wants(boss: Operator, edge: Edge) -> None:
@@ -123,6 +81,31 @@ async def test_a_model_that_serves_says_how_fast_it_was_measured_to_be(edge: Edg
     edge.progress.ready({"digits": Running("CPUExecutionProvider")})
     (ready,) = edge.reporting.build(document).models
     assert (ready.latency, ready.fastest, ready.throughput) == (0.00123, 0.000988, 812.0)
+
+
+async def test_counters_of_the_releases_that_are_compared_are_told_and_histograms_in_a_rollout_only(edge: Edge) -> None:
+    settled_, tallies = plan(1, RELEASE, stable="r1"), edge.models.tallies
+    rolling = then(settled_, plan(2, release("r2", {"digits": source("https://files/2", b"2")})))
+    for name in ("r0", "r2", "r1"):
+        edge.models.replace({}, name)
+        tallies.of(name).enter(0.01, failed=name == "r2")
+        tallies.of(name).answers("digits").enter(0.01, 0.9)
+    report = edge.reporting.build(settled_)
+    assert {name: counters.requests for name, counters in report.counters.items()} == {"r1": 1}
+    assert report.counters["r1"].models == {}
+    report = edge.reporting.build(rolling)
+    assert {name: counters.failures for name, counters in report.counters.items()} == {"r1": 0, "r2": 1}
+    assert all(counters.models["digits"].seconds.counts == [1] for counters in report.counters.values())
+
+
+async def test_the_operators_time_comes_with_its_reply(boss: Operator, edge: Edge) -> None:
+    edge.ahead = 3600.0
+    assert not edge.clock.doubt()
+    await edge.follow(settled(boss))
+    async with edge.on():
+        await until(edge.clock.doubt, "a clock that is an hour ahead of the operator's is found out")
+    edge.ahead = 0.0
+    assert not edge.clock.doubt()
 
 
 async def test_several_changes_make_one_report(boss: Operator, edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edgewise.api.names import Reason
-from edgewise.contract.plan import Plan, PlanServing, ProfilePlan, Switch
+from edgewise.contract.plan import Plan, PlanServing, ProfilePlan
 from edgewise_runtime import engines
 from edgewise_runtime.engines.base import Session
 from tests.runtime.agent.devices import device, one_model
@@ -38,15 +38,6 @@ async def test_a_newer_plan_brings_the_next_release(server: FileServer, tmp_path
         await edge.follow(then(first, one_model(server, "r2", TWO)))
         await edge.until_serving("r2")
         assert edge.answer() == 2
-
-
-async def test_a_node_that_is_not_released_keeps_the_stable_release(server: FileServer, tmp_path: Path) -> None:
-    async with device(tmp_path) as edge:
-        first = one_model(server, "r1", ONE)
-        second = one_model(server, "r2", TWO)
-        await edge.follow(then(first, second, switch=Switch(all=False, nodes=["node-9"])))
-        await edge.until_serving("r1")
-        assert server.requests_for("/r2") == []
 
 
 async def test_a_source_that_comes_back_is_found_again(server: FileServer, tmp_path: Path) -> None:

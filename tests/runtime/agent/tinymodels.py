@@ -31,6 +31,30 @@ def picking(column: int, shape: tuple[int | str, ...]) -> bytes:
     return _file(graph)
 
 
+def brittle() -> bytes:
+    """y = x for zeros: loads and warms up well, and fails on whatever clients send."""
+    nodes = [
+        helper.make_node("ReduceSum", ["x"], ["sum"], keepdims=0),
+        helper.make_node("Cast", ["sum"], ["whole"], to=TensorProto.INT64),
+        helper.make_node("Add", ["whole", "four"], ["width"]),
+        helper.make_node("Concat", ["any", "width"], ["wrong"], axis=0),
+        helper.make_node("Reshape", ["x", "wrong"], ["bent"]),
+        helper.make_node("Reshape", ["bent", "right"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "brittle",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ("batch", 4))],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ("batch", 4))],
+        [
+            helper.make_tensor("four", TensorProto.INT64, [1], [4]),
+            helper.make_tensor("any", TensorProto.INT64, [1], [-1]),
+            helper.make_tensor("right", TensorProto.INT64, [2], [-1, 4]),
+        ],
+    )
+    return _file(graph)
+
+
 def _file(graph: onnx.GraphProto) -> bytes:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.checker.check_model(model)

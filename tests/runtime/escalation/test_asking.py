@@ -44,7 +44,7 @@ async def test_an_unsure_answer_is_replaced_by_the_clouds(device: Running, cloud
     assert body["parameters"] == {"edgewise_source": "target:t0", "edgewise_confidence": pytest.approx(1.0)}
     assert (body["model_name"], body["model_version"], body["id"]) == ("digits", "1", "r1")
     assert body["outputs"][0]["data"] == [20.0, 0.0]
-    assert device.models.counters()["r1"].escalated == 1
+    assert device.models.tallies.of("r1").escalated == 1
     assert await result(device) == ["answered"]
 
 
@@ -225,6 +225,6 @@ async def test_two_devices_that_name_each_other_do_not_play_ping_pong(folder: Pa
         one.server.configure(None, plan(f"http://{two.address}", model=""))
         two.server.configure(None, plan(f"http://{one.address}", model=""))
         await ask(one, HARD)
-        total = one.models.counters()["r1"].requests + two.models.counters()["r1"].requests
+        total = sum(device.models.tallies.of("r1").requests for device in (one, two))
         assert total == 4
         assert await result(two, "") == ["hops"]

@@ -59,7 +59,7 @@ async def test_a_device_whose_model_fails_asks_where_it_may(case: str, cloud: Li
         device.server.configure(None, plan(cloud.url))
         answered, body = await device.infer("digits", BODY)
         assert (answered, source(body)) == (200, "target:t0")
-        assert device.models.counters()["r1"].escalated == 1
+        assert device.models.tallies.of("r1").escalated == 1
         device.server.configure(None, plan(cloud.url, when=EscalationWhen(unavailable=False)))
         assert (await device.infer("digits", BODY))[0] == status
         assert await result(device) == ["answered"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgewise_runtime.spool.pace import Pace
+from edgewise_runtime.pace import Pace
 from edgewise_runtime.spool.record import identity
 from edgewise_runtime.spool.sink import Sink, SinkError, Way
 from tests.cluster.paths import REPOSITORY

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgewise_runtime.spool.pace import BURST_SECONDS, Pace
+from edgewise_runtime.pace import BURST_SECONDS, Pace
 
 
 def test_without_a_cap_nothing_waits() -> None:

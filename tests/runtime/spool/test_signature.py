@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from edgewise_runtime.spool.signature import Keys, object_url, signed
+from edgewise_runtime.s3 import Call, Keys, object_url, signed
 
 # "Example: PUT Object" of docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 KEYS = Keys("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
@@ -18,7 +18,7 @@ PUBLISHED = "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd"
 
 def test_a_put_is_signed_as_amazon_published_it() -> None:
     url = object_url("https://examplebucket.s3.amazonaws.com", "test$file.text")
-    sent = signed(url, HEADERS, CONTENT, KEYS, THEN)
+    sent = signed(Call("PUT", url, HEADERS, CONTENT), KEYS, THEN)
     assert sent["Authorization"] == (
         "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, "
         f"SignedHeaders=date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class, Signature={PUBLISHED}"
@@ -28,7 +28,7 @@ def test_a_put_is_signed_as_amazon_published_it() -> None:
 
 def test_a_session_token_is_sent_and_signed() -> None:
     url = object_url("https://s3.amazonaws.com/bucket", "key")
-    sent = signed(url, {}, CONTENT, Keys("a", "b", "temporary"), THEN)
+    sent = signed(Call("PUT", url, {}, CONTENT), Keys("a", "b", "temporary"), THEN)
     assert sent["x-amz-security-token"] == "temporary"
     assert "x-amz-security-token" in sent["Authorization"]
 

@@ -16,7 +16,7 @@ import pytest
 
 from edgewise.api.base import SecretKeyRef, SecretRef
 from edgewise_runtime.agent.fetch.addresses import AddressGuard
-from edgewise_runtime.spool.pace import Pace
+from edgewise_runtime.pace import Pace
 from edgewise_runtime.spool.record import identity
 from edgewise_runtime.spool.sink import Result, Sink, SinkError, Way
 from tests.runtime.issuer import Issuer

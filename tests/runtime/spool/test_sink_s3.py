@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgewise.api.base import SecretRef
-from edgewise_runtime.spool.pace import Pace
+from edgewise_runtime.pace import Pace
 from edgewise_runtime.spool.record import identity
 from edgewise_runtime.spool.sink import Result, Sink, SinkError, Way
 from tests.runtime.spool.examples import packed, wanted

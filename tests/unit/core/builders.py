@@ -78,6 +78,16 @@ def build(name: str = "fp32", kind: tuple[str, str] = ONNX_FP32, source: Any = N
     return {"name": name, "format": kind[0], "precision": kind[1], "source": where, "memory": "40Mi", **rest}
 
 
+def small_file(name: str) -> dict[str, Any]:
+    return {"uri": f"https://models.example/{name}", "sha256": sha(name), "size": 1700}
+
+
+def signed(**more: Any) -> dict[str, Any]:
+    """spec.verification of a model that alice must have signed."""
+    files = {name: small_file(name) for name in ("signature", "manifest")}
+    return {"required": True, "publicKeys": [{"secretRef": {"name": "signers", "key": "alice.pub"}}], **files, **more}
+
+
 def model(name: str = "digits", *builds: dict[str, Any], version: str = "1.0.0", **spec: Any) -> EdgeModel:
     return EdgeModel.model_validate(
         {

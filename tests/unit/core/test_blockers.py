@@ -16,14 +16,16 @@ from tests.unit.core.builders import (
     model,
     observed,
     released,
+    signed,
     snapshot,
     workload,
 )
 
 DIGITS, TEXT = model("digits"), model("text")
 BOTH, ONE = released(DIGITS, TEXT), released(TEXT)
-REFUSED = model("digits", encryption={"keySecretRef": {"name": "key", "key": "aes"}})
+BARRED = model("digits", verification=signed(minVersion="2.0.0"))
 FOREIGN = {"image": "evil.example/runtime:1"}
+SHIFT = {"gates": {"confidenceShift": "0.25"}}
 OURS_ONLY = Settings(allowed_images=("ghcr.io/edgewise/", "registry.local/"))
 READ_WHAT_IS_FOUND = [
     {"name": "find", "model": "digits"},
@@ -116,13 +118,13 @@ def serving(target: str = BOTH.name) -> DevicePlan:
             id="a model that cannot be read",
         ),
         pytest.param(
-            observed(models=[REFUSED]),
+            observed(models=[BARRED]),
             Finding(
-                "NotSupported",
-                "EdgeModel digits: spec.encryption: this version cannot do it and will not serve without it; "
-                "remove it there to go on",
+                "VersionTooOld",
+                "EdgeModel digits: spec.version 1.0.0 is below spec.verification.minVersion 2.0.0, so that no device "
+                "would take it; raise the one or lower the other",
             ),
-            id="a model that must not be served as it is",
+            id="a model that its own barrier keeps out",
         ),
     ],
 )
@@ -157,13 +159,25 @@ def test_a_blocker_says_what_to_change(seen: ObservedDeployment, expected: Findi
             id="nor a readable one",
         ),
         pytest.param(
-            observed(deployment(release=BOTH.name), models=[REFUSED], releases=(snapshot(BOTH),)),
+            observed(deployment(release=BOTH.name), models=[BARRED], releases=(snapshot(BOTH),)),
             id="nor one this version can honour",
+        ),
+        pytest.param(
+            observed(deployment(rollout=SHIFT), models=[model("digits", task="Classification")]),
+            id="a gate on what can be judged",
         ),
     ],
 )
 def test_what_can_go_on_is_not_blocked(seen: ObservedDeployment) -> None:
     assert blockers.first(seen) is None
+
+
+def test_a_gate_on_confidence_that_no_model_has_is_refused() -> None:
+    assert blockers.first(observed(deployment(rollout=SHIFT))) == Finding(
+        "InvalidSpec",
+        "spec.rollout.gates.confidenceShift: nobody can tell how sure digits (task Other) is; "
+        "set spec.confidence in its EdgeModel, or remove the gate",
+    )
 
 
 def test_the_first_of_two_blockers_speaks() -> None:

@@ -7,8 +7,9 @@ import pytest
 from edgewise.api.names import child_name
 from edgewise.contract.plan import Switch
 from edgewise.core.children import plans, pods, revisions, workloads
+from edgewise.core.matching import Fit
 from edgewise.core.observed import Settings
-from tests.unit.core.builders import NAMESPACE, SETTINGS, deployment, model, profile, released, snapshot
+from tests.unit.core.builders import NAMESPACE, SETTINGS, build, deployment, model, profile, released, sha, snapshot
 
 MIB = 2**20
 BASE = pods.RUNTIME_MEMORY // MIB
@@ -154,6 +155,19 @@ def test_a_plan_gets_a_number_no_device_has_seen_unless_nothing_changed(
 def test_a_plan_reads_back_as_it_was_written() -> None:
     written = plan(3)
     assert type(written).model_validate_json(written.model_dump_json(by_alias=True, exclude_none=True)) == written
+
+
+def test_a_plan_tells_devices_of_the_copies_of_a_build_that_are_smaller() -> None:
+    copy = {"uri": "https://models.example/small", "sha256": sha("small"), "size": 900, "mirrors": []}
+    delta = {**copy, "fromSha256": sha("old")}
+    of = released(model("digits", build(source={"compressed": copy}, deltas=[delta])))
+    variants = {"digits": of.models["digits"].variants[0]}
+    fits = {of.name: {"generic-amd64": Fit("generic-amd64", variants)}}
+    (told,) = plans.document(deployment(), SETTINGS, plans.Intent(of, None, Switch(), fits), [profile()]).releases
+    (kept,) = told.models[0].builds
+    assert kept.source.compressed is not None
+    assert kept.source.compressed.wire() == copy
+    assert [each.wire() for each in kept.deltas] == [delta]
 
 
 def test_a_new_address_for_reports_is_another_plan() -> None:

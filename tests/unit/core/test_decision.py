@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from edgewise.api.edgedeployment import EdgeDeployment
+from edgewise.api.names import Reason
 from edgewise.contract.report import AccessReport
 from edgewise.core.deployment import decide
 from edgewise.core.observed import Settings
@@ -171,6 +172,22 @@ def test_a_device_without_the_secrets_it_needs_is_told_by_name() -> None:
     assert made.status["profiles"][0]["reason"] == (
         f"AccessNotReady: {made.pods[name].node}: no certificate in /etc/edgewise/access/certificate/digits-tls"
     )
+
+
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        (Reason.HELD, "2.0.0 is here and waits: held by a file at the device (welding), until 2026-11-21T14:00Z"),
+        (Reason.WINDOW_CLOSED, "2.0.0 is here and waits: rollout.window opens at 2026-11-22T02:00+01:00"),
+    ],
+)
+def test_whoever_wonders_why_a_device_is_behind_is_told_who_holds_it(reason: str, message: str) -> None:
+    made = settled(PI)
+    name = min(made.pods)
+    made.reports |= reports(report(made.pods[name], B, A, "Pending", reason, message))
+    made.reconcile()
+    assert made.status["profiles"][0]["reason"] == f"{reason}: {made.pods[name].node}: {message}"
+    assert made.status["nodes"].get("failed", 0) == 0
 
 
 def test_a_device_that_cannot_ask_a_target_serves_and_the_missing_secret_is_told_by_name() -> None:

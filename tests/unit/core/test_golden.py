@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from edgewise.core.outcome import Manifest
 from tests.unit.core.builders import (
     NOW,
     ONNX_FP16,
+    SETTINGS,
     TPU_INT8,
     build,
     deployment,
@@ -24,6 +26,8 @@ from tests.unit.core.builders import (
     node,
     observed,
     profile,
+    sha,
+    signed,
 )
 from tests.unit.core.golden import FOLDER, assert_golden
 
@@ -148,6 +152,37 @@ def test_a_daemon_set(name: str, profiles: list[DeviceProfile], spec: dict[str, 
     assert_golden(name, *(one for one in made if one["metadata"]["name"] == wanted))
 
 
+def test_a_daemon_set_of_a_model_that_must_be_signed() -> None:
+    digits = model("digits", *BUILDS, verification=signed(minVersion="0.9.0"))
+    box = node("box", CPU.metadata.name)
+    made = list(decide(observed(deployment(), models=[digits], profiles=(CPU,), nodes=(box,)), NOW).apply)
+    assert_golden("daemonset-signed", *only("DaemonSet", made))
+    (plan,) = only("ConfigMap", made)
+    assert_golden("plan-signed", json.loads(plan["data"][PLAN_KEY])["releases"][0]["models"][0]["verification"])
+
+
+def test_a_daemon_set_whose_files_lie_on_the_node() -> None:
+    """Its cache, which an init container hands over, and models: in a folder, in a volume, in an S3."""
+    sources = {"uri": "file:///srv/models/edge/digits.onnx", "mirrors": ["pvc://store/digits.onnx"]}
+    bucket = {"uri": "s3://models/digits.onnx", "secretRef": {"name": "bucket"}}
+    seen = observed(
+        deployment(serving={"cache": {"type": "HostPath", "limit": "2Gi"}}),
+        settings=replace(SETTINGS, cache_root="/var/lib/edgewise/cache", file_root="/srv/models"),
+        profiles=(CPU,),
+        nodes=(node("box", CPU.metadata.name),),
+        models=[model("digits", build("fp32", source=sources), build("fp16", ONNX_FP16, source=bucket))],
+    )
+    assert_golden("daemonset-storage", *only("DaemonSet", list(decide(seen, NOW).apply)))
+
+
+def test_replicas_that_share_a_claim_as_their_cache() -> None:
+    spec = {
+        "placement": {"mode": "Replicas", "replicas": 2},
+        "serving": {"cache": {"type": "PersistentVolumeClaim", "claim": "models"}},
+    }
+    assert_golden("deployment-claim", *only("Deployment", children(CPU, **spec)))
+
+
 def test_a_deployment_in_replicas_mode() -> None:
     spec = {"placement": {"mode": "Replicas", "replicas": 3}}
     assert_golden("deployment-replicas", *only("Deployment", children(CPU, CORAL, **spec)))
@@ -223,6 +258,18 @@ def test_the_plan_of_a_spool() -> None:
     assert_golden("plan-spool", json.loads(made["data"][PLAN_KEY])["escalation"])
 
 
+def test_the_plan_of_a_rollout_with_a_window_and_a_self_test() -> None:
+    window = {"schedule": "0 2 * * 1-5", "duration": "2h30m", "timeZone": "Europe/Berlin"}
+    rollout = {"window": window, "retry": "2.1.0-0a1b2c3d", "bandwidth": "2Mi"}
+    golden = {"source": "https://models.example/golden.npz", "sha256": sha("golden"), "minAccuracy": "0.9"}
+    tested = model("digits", selfTest=golden)
+    (made,) = only("ConfigMap", list(decide(observed(deployment(rollout=rollout), models=[tested]), NOW).apply))
+    document = yaml.safe_load(made["data"][PLAN_KEY])
+    shown = {key: document[key] for key in ("window", "rejected", "retry")}
+    shown["bandwidth"] = document["serving"]["bandwidth"]
+    assert_golden("plan-rollout", {**shown, "selfTest": document["releases"][0]["models"][0]["selfTest"]})
+
+
 def test_with_privacy_never_no_device_gets_the_spools_secrets() -> None:
     (made,) = only("DaemonSet", children(CPU, escalation={**SPOOLED, "privacy": "Never"}))
     secrets = [volume["secret"]["secretName"] for volume in _volumes(made) if "secret" in volume]
@@ -264,8 +311,9 @@ def test_no_golden_file_is_left_behind() -> None:
     names = {path.stem for path in FOLDER.iterdir()}
     assert names == {
         "controllerrevisions", "daemonset-access", "daemonset-coral", "daemonset-cpu", "daemonset-jetson",
-        "daemonset-own-words", "daemonset-spool", "deployment-gateway", "deployment-gateway-own-words",
-        "deployment-replicas", "plan", "plan-pipeline", "plan-spool", "services",
+        "daemonset-own-words", "daemonset-signed", "daemonset-spool", "daemonset-storage", "deployment-claim",
+        "deployment-gateway", "deployment-gateway-own-words", "deployment-replicas", "plan", "plan-pipeline",
+        "plan-rollout", "plan-signed", "plan-spool", "services",
     }  # fmt: skip
 
 

@@ -9,9 +9,9 @@ from edgewise.core.children import revisions
 from edgewise.core.model import decide
 from edgewise.core.observed import ObjectRef, ObservedModel, Snapshot
 from edgewise.core.outcome import Plan
-from tests.unit.core.builders import NAMESPACE, NOW, model
+from tests.unit.core.builders import NAMESPACE, NOW, model, signed
 
-ENCRYPTED: dict[str, Any] = {"encryption": {"keySecretRef": {"name": "key", "key": "aes"}}}
+BARRED: dict[str, Any] = {"verification": signed(minVersion="1.0.1")}
 
 
 def kept(number: int, of: EdgeModel | None = None) -> Snapshot:
@@ -51,21 +51,29 @@ def test_a_second_look_says_the_same_and_writes_nothing() -> None:
 
 
 def test_a_spec_that_must_not_be_served_makes_no_revision_and_leaves_the_last_one_in_force() -> None:
-    before = EdgeModel.model_validate({**model(**ENCRYPTED).wire(), "status": {"revision": "digits-model-old"}})
+    before = EdgeModel.model_validate({**model(**BARRED).wire(), "status": {"revision": "digits-model-old"}})
     plan = decided(before)
     assert plan.apply == ()
     assert plan.status is not None
     assert plan.status["revision"] == "digits-model-old"
     assert ready(plan) == (
-        "False", "NotSupported",
-        "spec.encryption: this version cannot do it and will not serve without it; remove it to serve",
+        "False", "VersionTooOld",
+        "spec.version 1.0.0 is below spec.verification.minVersion 1.0.1, so that no device would take it; "
+        "raise the one or lower the other",
     )  # fmt: skip
 
 
-def test_fields_without_effect_are_named() -> None:
-    assert ready(decided(model(selfTest={"inline": "{}"}))) == (
-        "True", "FieldsNotActedOn", "version 1.0.0, 1 build; not acted on by this version: spec.selfTest",
+def test_barriers_without_effect_are_named() -> None:
+    barriers = {"minVersion": "9.0.0", "notAfter": "2030-01-01T00:00:00Z"}
+    assert ready(decided(model(verification=barriers))) == (
+        "True", "FieldsNotActedOn",
+        "version 1.0.0, 1 build; nobody looks at spec.verification.minVersion and spec.verification.notAfter without "
+        "required: true",
     )  # fmt: skip
+
+
+def test_a_version_at_its_own_barrier_is_accepted() -> None:
+    assert ready(decided(model(verification=signed(minVersion="1.0.0"))))[:2] == ("True", "Accepted")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +91,7 @@ def test_old_revisions_go_beyond_the_limit(present: list[Snapshot], expected: li
 
 
 def test_the_last_accepted_revision_stays_while_the_spec_is_refused() -> None:
-    refused = model(revisionHistoryLimit=1, **ENCRYPTED)
+    refused = model(revisionHistoryLimit=1, **BARRED)
     in_force = kept(1)
     before = EdgeModel.model_validate({**refused.wire(), "status": {"revision": in_force.ref.name}})
     assert [ref.uid for ref in decided(before, in_force, kept(2)).prune] == ["uid-2"]

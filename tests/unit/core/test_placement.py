@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
 from edgewise.api.base import Toleration
+from edgewise.api.deviceprofile import DeviceProfile
 from edgewise.api.edgedeployment import Placement
+from edgewise.core.matching import belongs
 from edgewise.core.observed import Node
 from edgewise.core.placement import Offer, affinity, order, place, share, tolerated
 from tests.unit.core.builders import GIB, anywhere, node, profile, taint
@@ -56,6 +59,25 @@ def test_the_profile_of_higher_priority_wins_a_node_of_both() -> None:
     placed = place([node("box", "jetson")], [Offer(CPU), Offer(JETSON)], ANYWHERE)
     assert placed.nodes == {"box": "jetson"}
     assert placed.matching == {"cpu": 1, "jetson": 1}
+
+
+def test_nodes_of_one_kind_are_matched_once_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged = list[str]()
+
+    def counting(profile: DeviceProfile, labels: Mapping[str, str]) -> bool:
+        judged.append(labels["kubernetes.io/hostname"])
+        return belongs(profile, labels)
+
+    monkeypatch.setattr("edgewise.core.placement.belongs", counting)
+    kinds = ("jetson", "coral", "unknown")
+    fleet = [node(f"box-{i}", kinds[i % 3], kubernetes_io__hostname=f"box-{i}") for i in range(30)]
+    placed = place(fleet, [Offer(CORAL), Offer(JETSON)], ANYWHERE)
+    assert set(judged) == {"box-0", "box-1", "box-2"}
+    assert {name: placed.nodes.get(name) for name in ("box-3", "box-4", "box-5")} == {
+        "box-3": "jetson",
+        "box-4": "coral",
+        "box-5": None,
+    }
 
 
 def test_a_model_without_a_coral_build_lands_on_the_same_nodes_cpu() -> None:

@@ -7,7 +7,7 @@ import pytest
 from edgewise.contract.report import AccessReport
 from edgewise.core.observed import Pod, ReceivedReport
 from edgewise.core.progress import Goal, NodeProgress, behind, progress, replicas_progress
-from tests.unit.core.builders import deployment, node, observed, pod, report, reports
+from tests.unit.core.builders import deployment, model, node, observed, pod, report, reports, signed
 
 OLD, NEW = "1.0.0-old", "2.0.0-new"
 ROLLING, SETTLED = Goal(NEW, settled=False), Goal(NEW, settled=True)
@@ -49,6 +49,11 @@ def device(state: Any, **rest: Any) -> NodeProgress:
             [SICK], [report(SICK, NEW, NEW, "Failed", "AcceleratorLost", "unplugged")], ROLLING,
             device("starting", reason="AcceleratorLost", message="unplugged"),
             id="its accelerator is gone, and it may not serve without",
+        ),
+        pytest.param(
+            [POD], [report(POD, NEW, NEW, "Failed", "SignatureInvalid", "the key is gone")], SETTLED,
+            device("updated", ready=True, reason="SignatureInvalid", message="the key is gone"),
+            id="it serves, and would not take it again",
         ),
         pytest.param(
             [SICK], [report(SICK, NEW)], ROLLING,
@@ -174,6 +179,19 @@ def test_pods_that_are_behind_get_a_poke(
 ) -> None:
     late = behind(observed(pods=(one,), reports=reports(*received)), 5, settled)
     assert (late == [one]) is expected
+
+
+SIGNED = model(verification=signed())
+
+
+@pytest.mark.parametrize(
+    ("signer", "state"), [("", "working"), ("e8450dec4eb9", "updated")], ids=["nobody was asked for one", "alice's"]
+)
+def test_a_device_that_shows_no_signature_of_a_signed_model_has_not_arrived(signer: str, state: str) -> None:
+    """An image from before there were signatures would load anything."""
+    found = seen([POD], report(POD, NEW, NEW, "Ready", signer=signer), models=[SIGNED])
+    assert found.state == state
+    assert found.reason == ("" if signer else "SignatureInvalid")
 
 
 def test_a_device_that_does_not_ask_a_target_serves_on_and_says_why() -> None:

@@ -3,11 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from edgewise.api.edgemodel import EdgeModelSpec
 from edgewise.api.pipeline import PipelineStep
 from edgewise.core import release
 from edgewise.core.release import Release
-from tests.unit.core.builders import ONNX_INT8, build, model, released, sha, snapshot
+from tests.unit.core.builders import ONNX_INT8, build, model, released, sha, signed, snapshot
 
 BASE = model("digits", build("fp32"), build("int8", ONNX_INT8))
 
@@ -26,6 +28,9 @@ BASE = model("digits", build("fp32"), build("int8", ONNX_INT8))
         pytest.param(
             {"deltas": [{"fromSha256": sha("old"), "uri": "https://models.example/d", "sha256": sha("d")}]}, id="deltas"
         ),
+        pytest.param(
+            {"source": {"compressed": {"uri": "https://models.example/c", "sha256": sha("c")}}}, id="compressed copy"
+        ),
     ],
 )
 def test_an_attribute_of_a_build_makes_no_new_release(changed: dict[str, Any]) -> None:
@@ -40,7 +45,8 @@ def test_an_attribute_of_a_build_makes_no_new_release(changed: dict[str, Any]) -
         pytest.param({"confidence": {"output": "logits", "method": "Margin"}}, id="confidence"),
         pytest.param({"description": "digits written by hand"}, id="description"),
         pytest.param({"revisionHistoryLimit": 3}, id="history"),
-        pytest.param({"verification": {"minVersion": "0.9.0"}}, id="keys and barriers"),
+        pytest.param({"verification": signed(minVersion="0.9.0")}, id="keys and barriers"),
+        pytest.param({"selfTest": {"inline": "{}"}}, id="self test"),
     ],
 )
 def test_an_attribute_of_the_model_makes_no_new_release(spec: dict[str, Any]) -> None:
@@ -155,3 +161,14 @@ def test_a_release_takes_todays_attributes_of_a_model_at_the_same_revision() -> 
 )
 def test_a_release_stays_as_it_is_when_its_model_is(live: dict[str, Any]) -> None:
     assert release.refreshed(released(BASE), live) == released(BASE)
+
+
+def test_a_release_that_was_accepted_before_a_rule_came_is_still_read() -> None:
+    """v0.1 took a self test without the hash of its file, and did nothing with it."""
+    kept = released(BASE).data
+    kept["models"][0]["spec"]["selfTest"] = {"source": "https://models.example/golden.npz"}
+    found = release.read(kept)
+    assert found is not None
+    assert found.models["digits"].self_test is not None
+    with pytest.raises(ValidationError, match=r"selfTest\.sha256 goes with selfTest\.source"):
+        EdgeModelSpec.model_validate(kept["models"][0]["spec"])

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from edgewise.core.children import pods
+from edgewise.core.release import canonical
 from tests.unit.core.builders import (
     SETTINGS,
     build,
@@ -32,6 +34,16 @@ def test_a_changed_template_replaces_as_many_pods_at_a_time_as_max_unavailable_s
         made.live()
     assert len(replaced) == 30
     assert [one["type"] for one in made.status["conditions"]] == ["Ready"]
+
+
+def test_a_look_works_out_a_templates_hash_once_however_many_pods_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: dict[int, int] = {}
+    for size in (3, 30):
+        made, calls = settled(FLEET[:size]), list[object]()
+        monkeypatch.setattr(pods, "canonical", lambda inputs, calls=calls: calls.append(inputs) or canonical(inputs))
+        made.reconcile()
+        counted[size] = len(calls)
+    assert counted[30] == counted[3]
 
 
 def test_pods_on_offline_nodes_are_not_replaced_and_hold_nothing_up() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -118,19 +119,30 @@ def test_unplaced_nodes_are_counted_beside_those_that_serve() -> None:
     assert found.finding.message == f"1 of 1 reachable nodes serve {B.name}; 2 unplaced"
 
 
+def test_a_key_that_was_taken_away_is_told_while_the_devices_serve_on() -> None:
+    gone = replace(devices(updated=1)[0], reason="SignatureInvalid", message="none of the keys made it")
+    found = said(fleet(gone))
+    assert seen(found) == ("True", "SignatureInvalid", "")
+    assert found.finding.message.endswith("would not take it again: none of the keys made it")
+
+
+QUERYING = {"gates": {"query": [{"name": "errors", "promql": "sum(errors)", "max": "1"}]}}
+
+
 def test_fields_without_effect_are_named_once_it_serves() -> None:
-    found = said(fleet(*devices(updated=1)), deployment(rollout={"waves": [{"nodes": 1}]}))
+    found = said(fleet(*devices(updated=1)), deployment(rollout=QUERYING))
     assert seen(found) == ("True", "FieldsNotActedOn", "")
-    assert found.finding.message.endswith("; not acted on by this version: spec.rollout.waves")
+    assert found.finding.message.endswith("; not acted on by this version: spec.rollout.gates.query")
 
 
 def test_a_threshold_that_can_never_act_is_named_once_it_serves() -> None:
     escalation = {"targets": [{"name": "cloud", "url": "https://cloud"}], "when": {"confidenceBelow": "0.8"}}
-    found = said(fleet(*devices(updated=1)), deployment(escalation=escalation, rollout={"waves": [{"nodes": 1}]}))
+    found = said(fleet(*devices(updated=1)), deployment(escalation=escalation, rollout=QUERYING))
     assert seen(found) == ("True", "FieldsNotActedOn", "")
     assert found.finding.message == (
         f"1 of 1 reachable nodes serve {B.name}; spec.escalation.when.confidenceBelow cannot act on "
-        "digits (task Other): set spec.confidence in its EdgeModel; not acted on by this version: spec.rollout.waves"
+        "digits (task Other): set spec.confidence in its EdgeModel; "
+        "not acted on by this version: spec.rollout.gates.query"
     )
 
 

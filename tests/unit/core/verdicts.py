@@ -6,9 +6,10 @@ from typing import Any
 
 from edgewise.api.edgedeployment import EdgeDeployment
 from edgewise.core.conditions import Verdict
+from edgewise.core.deployment.course import Course
 from edgewise.core.deployment.images import Images
 from edgewise.core.deployment.verdict import judge
-from edgewise.core.deployment.view import Course, View
+from edgewise.core.deployment.view import View
 from edgewise.core.placement import Placed
 from edgewise.core.progress import NodeProgress, State
 from tests.unit.core.builders import NOW, model, observed, released

@@ -17,9 +17,10 @@ from edgewise.api.edgemodel import EdgeModel
 from edgewise.api.names import GATEWAY_ROLE, MEMORY_ANNOTATION, PROFILE_LABEL, ROLE_LABEL, TEMPLATE_ANNOTATION
 from edgewise.contract.plan import PLAN_KEY
 from edgewise.contract.plan import Plan as DevicePlan
-from edgewise.contract.report import AccessReport, Demand
+from edgewise.contract.report import AccessReport, Counters, Demand
 from edgewise.core import deployment as core
 from edgewise.core import node as nodes
+from edgewise.core.children import storage
 from edgewise.core.children.pods import secrets_of
 from edgewise.core.observed import (
     GatewaySeen,
@@ -91,6 +92,12 @@ class World:
     """Pod template -> what pods of it demand of clients."""
     reconnected: set[str] = field(default_factory=set)
     """Nodes that are not Ready and have their link again: the kubelet is late, the device is not."""
+    counters: dict[tuple[str, str], Counters] = field(default_factory=dict)
+    """(node, release) -> what it answered so far."""
+    mute: set[str] = field(default_factory=set)
+    """Nodes whose devices do as told and report nothing."""
+    heard_since: float = 0.0
+    """When the operator started."""
     helping: bool = True
     """A target is ready, and so are the pods of a gateway."""
     complete: bool = True
@@ -110,6 +117,7 @@ class World:
             gateway=self.gateway,
             cluster_ips={name: "10.43.0.7" for kind, name in self.children if kind == "Service"},
             reports=self.reports,
+            heard_since=self.heard_since,
             children=tuple(_ref(child) for child in self.children.values()),
             complete=self.complete,
         )
@@ -233,6 +241,11 @@ class World:
         self.serving = {name: release for name, release in self.serving.items() if name in self.pods}
         self.reports = {name: one for name, one in self.reports.items() if name in self.pods}
 
+    def _runs(self, pod: Pod, plan: DevicePlan, release: str | None) -> bool:
+        """Whether it has a build there and loads."""
+        there = pod.profile in plan.profiles and release in plan.profiles[pod.profile].variants
+        return there and (pod.node, release or "") not in self.broken
+
     def _follow(self, pod: Pod, plan: DevicePlan) -> None:
         wanted = plan.wanted(pod.node)
         runs = plan.profiles[pod.profile].variants.get(wanted) if pod.profile in plan.profiles else None
@@ -240,6 +253,8 @@ class World:
         variant = (runs or {}).get("digits", "fp32")
         if runs is not None and not failed:
             self.serving[pod.name] = wanted
+        elif pod.name not in self.serving and self._runs(pod, plan, plan.stable):
+            self.serving[pod.name] = plan.stable or ""
         said = builders.report(
             pod,
             self.serving.get(pod.name),
@@ -252,7 +267,10 @@ class World:
             variant=variant,
             **(self.speeds.figures(pod, variant) if self.serving.get(pod.name) == wanted else {}),
         )
-        self.reports[pod.name] = replace(said, at=self.now, node_unready=not self.nodes[pod.node].ready)
+        counted = {release: count for (node, release), count in self.counters.items() if node == pod.node}
+        report = said.report.model_copy(update={"counters": counted})
+        if pod.node not in self.mute:
+            self.reports[pod.name] = ReceivedReport(report, self.now, not self.nodes[pod.node].ready)
 
 
 def world(
@@ -289,6 +307,7 @@ def _snapshot(child: Mapping[str, Any]) -> Snapshot:
 
 def _workload(child: Mapping[str, Any]) -> Workload:
     annotations, spec = child["metadata"]["annotations"], child["spec"]["template"]["spec"]
+    disks = storage.of_pod(spec)
     return Workload(
         _ref(child),
         child["metadata"]["labels"][PROFILE_LABEL],
@@ -296,4 +315,6 @@ def _workload(child: Mapping[str, Any]) -> Workload:
         spec["containers"][0]["image"],
         int(annotations[MEMORY_ANNOTATION]),
         secrets_of(spec),
+        files=disks.files,
+        claims=disks.claims,
     )

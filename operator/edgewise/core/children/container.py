@@ -53,13 +53,13 @@ def field(name: str, path: str) -> dict[str, Any]:
     return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
 
 
-def volumes(deployment: str, cache: str, keys: Iterable[str]) -> list[dict[str, Any]]:
-    """cache: size limit. keys: of Secrets."""
+def volumes(deployment: str, cache: dict[str, Any], keys: Iterable[str]) -> list[dict[str, Any]]:
+    """cache: a volume of that name. keys: of Secrets."""
     token = {"audience": REPORT_AUDIENCE, "expirationSeconds": TOKEN_SECONDS, "path": TOKEN_FILE.rsplit("/", 1)[1]}
     return [
         {"name": "plan", "configMap": {"name": child_name(deployment, "plan"), "optional": True}},
         {"name": "token", "projected": {"sources": [{"serviceAccountToken": token}]}},
-        {"name": "cache", "emptyDir": {"sizeLimit": cache}},
+        cache,
         {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
         *(
             secrets.volume(_volume(secret), secret, {key: key for key in its_keys})

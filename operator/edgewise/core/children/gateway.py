@@ -20,7 +20,7 @@ from edgewise.api.names import (
     child_name,
     profile_label,
 )
-from edgewise.core.children import access, container
+from edgewise.core.children import access, container, storage
 from edgewise.core.children.meta import child, labelled
 from edgewise.core.outcome import Manifest
 
@@ -109,7 +109,7 @@ def _template(deployment: EdgeDeployment, gateway: Gateway, post: Post) -> Manif
         ],
         **_where(deployment.spec.placement, gateway, post.profiles),
         "containers": [_container(deployment, gateway, post)],
-        "volumes": [*container.volumes(own, CACHE, post.keys), *access.volumes(auth)],
+        "volumes": [*container.volumes(own, storage.cache_volume({}, CACHE), post.keys), *access.volumes(auth)],
     }
     if post.pull_secrets:
         spec["imagePullSecrets"] = [{"name": secret} for secret in post.pull_secrets]

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from edgewise.api.deviceprofile import DeviceProfile
 from edgewise.api.edgedeployment import EdgeDeployment
-from edgewise.api.edgemodel import EdgeModelSpec, Variant
+from edgewise.api.edgemodel import EdgeModelSpec, Variant, Verification
 from edgewise.api.escalation import Spool
 from edgewise.api.names import child_name
+from edgewise.api.rollout import Window
 from edgewise.api.units import quantity, seconds
 from edgewise.contract.plan import (
     PLAN_KEY,
@@ -22,11 +23,13 @@ from edgewise.contract.plan import (
     PlanReporting,
     PlanServing,
     PlanSpool,
+    PlanVerification,
+    PlanWindow,
     ProfilePlan,
     ReleaseModel,
     Switch,
 )
-from edgewise.core.children import gateway, targets
+from edgewise.core.children import gateway, targets, trust
 from edgewise.core.children.meta import child, labelled
 from edgewise.core.matching import Fit
 from edgewise.core.observed import Settings
@@ -47,12 +50,17 @@ class Intent:
     fits: Fits
     addresses: Mapping[str, str] = field(default_factory=dict)
     """URL of each target that is an EdgeDeployment; without one it is left out."""
+    rejected: tuple[str, ...] = ()
+    """Releases that nobody shall serve."""
+    kept: tuple[Release, ...] = ()
+    """Earlier targets that some devices serve until it is their turn; see Switch.keep."""
 
 
 def document(deployment: EdgeDeployment, settings: Settings, intent: Intent, profiles: Iterable[DeviceProfile]) -> Plan:
     """The plan for these profiles, not yet under its number (see `sequenced`)."""
     spec, meta, stable = deployment.spec, deployment.metadata, intent.stable
-    releases = {release.name: release for release in (intent.target, stable) if release is not None}
+    held = (intent.target, stable, *intent.kept)
+    releases = {release.name: release for release in held if release is not None}
     return Plan(
         deployment=DeploymentRef(namespace=meta.namespace, name=meta.name, uid=meta.uid),
         sequence=0,
@@ -61,12 +69,16 @@ def document(deployment: EdgeDeployment, settings: Settings, intent: Intent, pro
         releases=[_release(release, intent.fits.get(release.name, {})) for release in releases.values()],
         profiles={profile.metadata.name: _profile(profile, intent.fits) for profile in profiles},
         switch=intent.switch,
+        window=_window(spec.rollout.window) if spec.rollout.window else None,
+        rejected=list(intent.rejected),
+        retry=spec.rollout.retry,
         escalation=_escalation(deployment, intent.addresses),
         serving=PlanServing(
             max_queue=spec.serving.max_queue,
             batching=spec.serving.batching,
             max_latency=seconds(spec.requirements.max_latency) if spec.requirements.max_latency else None,
             cache_limit=int(quantity(spec.serving.cache.limit)),
+            bandwidth=int(quantity(spec.rollout.bandwidth)) if spec.rollout.bandwidth else None,
             rate_limit=spec.serving.rate_limit,
         ),
         reporting=PlanReporting(
@@ -91,8 +103,15 @@ def _model(name: str, spec: EdgeModelSpec, fits: Mapping[str, Fit]) -> ReleaseMo
         task=spec.task,
         confidence=spec.confidence,
         processing=spec.processing,
+        self_test=spec.self_test,
+        encryption=spec.encryption,
+        verification=_verification(spec.verification) if trust.demanded(spec) and spec.verification else None,
         builds=[_build(variant) for variant in spec.variants if variant.name in used],
     )
+
+
+def _verification(asked: Verification) -> PlanVerification:
+    return PlanVerification(policy=trust.policy(asked), signature=asked.signature, manifest=asked.manifest)
 
 
 def _build(variant: Variant) -> Build:
@@ -102,7 +121,12 @@ def _build(variant: Variant) -> Build:
         precision=variant.precision,
         source=variant.source,
         memory=int(quantity(variant.memory)),
+        deltas=variant.deltas,
     )
+
+
+def _window(asked: Window) -> PlanWindow:
+    return PlanWindow(schedule=asked.schedule, duration_seconds=seconds(asked.duration), time_zone=asked.time_zone)
 
 
 def _profile(profile: DeviceProfile, fits: Fits) -> ProfilePlan:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from edgewise.api.base import ResourceRequirements
@@ -21,7 +22,9 @@ from edgewise.api.names import (
     short_hash,
 )
 from edgewise.api.units import quantity
-from edgewise.core.children import access, container
+from edgewise.contract.trust import Policies
+from edgewise.core.children import access, container, storage, trust
+from edgewise.core.children.storage import Storage
 from edgewise.core.release import canonical
 
 RUNTIME_MEMORY = 96 * 2**20
@@ -44,8 +47,9 @@ class PodInputs:
     serving: dict[str, Any]
     tolerations: tuple[dict[str, Any], ...]
 
-    @property
+    @cached_property
     def hash(self) -> str:
+        """Worked out once: it is compared with that of each pod of the fleet."""
         return short_hash(canonical(asdict(self)))
 
 
@@ -70,6 +74,19 @@ def inputs(
         },
         tolerations=tuple(toleration.wire() for toleration in deployment.spec.placement.tolerations),
     )
+
+
+def demanding(made_from: PodInputs, demands: Policies) -> PodInputs:
+    """The same for models that must be signed; as it was where none must."""
+    if not demands:
+        return made_from
+    return replace(made_from, serving={**made_from.serving, "trust": trust.wire(demands)})
+
+
+def with_storage(made_from: PodInputs, has: Storage) -> PodInputs:
+    """The same with these disks; as it was where there are none."""
+    disks = has.wire()
+    return replace(made_from, serving={**made_from.serving, "storage": disks}) if disks else made_from
 
 
 def spooled(deployment: EdgeDeployment) -> Spool | None:
@@ -105,6 +122,8 @@ def template(
         "containers": [_container(deployment, profile, made_from)],
         "volumes": [*_volumes(name, profile, made_from), *access.volumes(deployment.spec.serving.auth)],
     }
+    if before := storage.preparation(_storage(made_from), made_from.image):
+        spec["initContainers"] = before
     if pod.runtime_class_name:
         spec["runtimeClassName"] = pod.runtime_class_name
     if pod.image_pull_secrets:
@@ -139,7 +158,7 @@ def _container(deployment: EdgeDeployment, profile: DeviceProfile, made_from: Po
         "image": made_from.image,
         "imagePullPolicy": "IfNotPresent",
         "args": ["agent"],
-        "env": _environment(deployment, profile),
+        "env": _environment(deployment, profile, made_from),
         "ports": declared,
         "resources": _resources(deployment, profile, made_from.memory),
         "readinessProbe": container.probe(probes.ready, probes.port, period=2, failures=2),
@@ -149,12 +168,14 @@ def _container(deployment: EdgeDeployment, profile: DeviceProfile, made_from: Po
     }
 
 
-def _environment(deployment: EdgeDeployment, profile: DeviceProfile) -> list[dict[str, Any]]:
+def _environment(deployment: EdgeDeployment, profile: DeviceProfile, made_from: PodInputs) -> list[dict[str, Any]]:
     return [
         container.field("EDGEWISE_NODE_NAME", "spec.nodeName"),
         container.field("EDGEWISE_POD_NAME", "metadata.name"),
         {"name": "EDGEWISE_PROFILE", "value": profile.metadata.name},
         *access.environment(deployment.spec.serving.auth),
+        *trust.environment(made_from.serving.get("trust", {})),
+        *storage.environment(_storage(made_from)),
         *_spool_room(deployment),
         *(variable.wire() for variable in profile.spec.pod.env),
     ]
@@ -183,7 +204,8 @@ def _asked(deployment: EdgeDeployment, profile: DeviceProfile) -> list[ResourceR
 def _volumes(name: str, profile: DeviceProfile, made_from: PodInputs) -> list[dict[str, Any]]:
     pod = profile.spec.pod
     return [
-        *container.volumes(name, _disk(made_from), made_from.secrets),
+        *container.volumes(name, storage.cache_volume(_storage(made_from), _disk(made_from)), made_from.secrets),
+        *storage.volumes(_storage(made_from)),
         *({"name": _device_name(device.path), "hostPath": {"path": device.path}} for device in pod.devices),
         *({"name": _host_name(v), "hostPath": {"path": v.host_path}} for v in pod.volumes),
     ]
@@ -193,6 +215,7 @@ def _mounts(profile: DeviceProfile, made_from: PodInputs) -> list[dict[str, Any]
     pod = profile.spec.pod
     return [
         *container.mounts(made_from.secrets),
+        *storage.mounts(_storage(made_from)),
         *({"name": _device_name(device.path), "mountPath": device.path} for device in pod.devices),
         *({"name": _host_name(v), "mountPath": v.mount_path, "readOnly": True} for v in pod.volumes),
     ]
@@ -202,6 +225,11 @@ def _spool_room(deployment: EdgeDeployment) -> list[dict[str, Any]]:
     """The volume's room for it comes with the pod: an older pod that follows a newer plan must not outgrow its own."""
     spool = spooled(deployment)
     return [{"name": "EDGEWISE_SPOOL_ROOM", "value": str(int(quantity(spool.max_bytes)))}] if spool else []
+
+
+def _storage(made_from: PodInputs) -> dict[str, Any]:
+    """As Storage.wire says it."""
+    return dict(made_from.serving.get("storage", {}))
 
 
 def _disk(made_from: PodInputs) -> str:

@@ -38,16 +38,22 @@ def replicated(
     affinity: dict[str, Any],
     replicas: int,
 ) -> Manifest:
-    """Replicas mode: Kubernetes replaces pods by itself, one more before one less."""
+    """Replicas mode: Kubernetes replaces pods by itself, one more before one less; one less before one more where they
+    share a claim, which only one node may have at a time."""
     manifest = _workload("Deployment", deployment, profile, made_from)
     manifest["spec"] = {
         "replicas": replicas,
         "revisionHistoryLimit": 2,
-        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": _pace(made_from)},
         "selector": {"matchLabels": pods.labels(deployment.metadata.name, profile.metadata.name)},
         "template": pods.template(deployment, profile, made_from, affinity),
     }
     return manifest
+
+
+def _pace(made_from: pods.PodInputs) -> dict[str, int]:
+    shared = "claim" in made_from.serving.get("storage", {})
+    return {"maxSurge": 0, "maxUnavailable": 1} if shared else {"maxSurge": 1, "maxUnavailable": 0}
 
 
 def _workload(kind: str, deployment: EdgeDeployment, profile: DeviceProfile, made_from: pods.PodInputs) -> Manifest:

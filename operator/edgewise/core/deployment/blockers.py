@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from edgewise.api.edgemodel import measured_by
 from edgewise.api.names import Reason
 from edgewise.contract import chains
-from edgewise.core import support
+from edgewise.core.children import storage
+from edgewise.core.deployment.course import course_of
+from edgewise.core.model import barred
 from edgewise.core.observed import ObservedDeployment
 from edgewise.core.outcome import Finding
 from edgewise.core.release import known
@@ -30,6 +33,20 @@ def image_is_not_allowed(observed: ObservedDeployment) -> Finding | None:
         f"spec.serving.image {image} has none of the prefixes this cluster allows ({', '.join(allowed)}); "
         "choose another image, or ask the administrator to add its prefix to allowedImages",
     )
+
+
+def cache_is_not_allowed(observed: ObservedDeployment) -> Finding | None:
+    problem = storage.cache_problem(observed.deployment, observed.settings)
+    return Finding(Reason.NOT_ALLOWED, problem) if problem else None
+
+
+def files_are_not_allowed(observed: ObservedDeployment) -> Finding | None:
+    for name in _followed(observed):
+        model = observed.models.get(name)
+        problem = storage.files_problem(observed.deployment, model.spec, observed.settings) if model else ""
+        if problem:
+            return Finding(Reason.NOT_ALLOWED, f"EdgeModel {name}: {problem}")
+    return None
 
 
 def profile_in_use_cannot_be_read(observed: ObservedDeployment) -> Finding | None:
@@ -77,14 +94,11 @@ def model_cannot_be_read(observed: ObservedDeployment) -> Finding | None:
     return None
 
 
-def model_cannot_be_honoured(observed: ObservedDeployment) -> Finding | None:
+def model_is_below_its_barrier(observed: ObservedDeployment) -> Finding | None:
     for name in _followed(observed):
         model = observed.models.get(name)
-        if model is not None and (refused := support.refused_in_model(model.spec)):
-            return Finding(
-                Reason.NOT_SUPPORTED,
-                f"EdgeModel {name}: {', '.join(refused)}: {support.REFUSAL}; remove it there to go on",
-            )
+        if model is not None and (problem := barred(model.spec)):
+            return Finding(Reason.VERSION_TOO_OLD, f"EdgeModel {name}: {problem}")
     return None
 
 
@@ -98,6 +112,35 @@ def pipeline_does_not_fit(observed: ObservedDeployment) -> Finding | None:
     return Finding(Reason.INVALID_SPEC, problem) if problem else None
 
 
+def confidence_cannot_be_judged(observed: ObservedDeployment) -> Finding | None:
+    gates, names = observed.deployment.spec.rollout.gates, _followed(observed)
+    if gates is None or gates.confidence_shift is None or any(name not in observed.models for name in names):
+        return None
+    models = {name: observed.models[name].spec for name in names}
+    if not models or any(measured_by(model.task, model.confidence) for model in models.values()):
+        return None
+    tasks = ", ".join(f"{name} (task {model.task})" for name, model in models.items())
+    return Finding(
+        Reason.INVALID_SPEC,
+        f"spec.rollout.gates.confidenceShift: nobody can tell how sure {tasks} is; "
+        "set spec.confidence in its EdgeModel, or remove the gate",
+    )
+
+
+def the_way_back_is_gone(observed: ObservedDeployment) -> Finding | None:
+    """Waves and gates are asked for by somebody who wants one."""
+    rollout, plan = observed.deployment.spec.rollout, observed.plan
+    if not (rollout.waves or rollout.gates) or plan is None or plan.stable is None:
+        return None
+    if course_of(observed).stable is not None:
+        return None
+    return Finding(
+        Reason.RELEASE_NOT_FOUND,
+        f"the ControllerRevision of {plan.stable}, which the fleet would return to, is gone; set the model back to it, "
+        "or take out rollout.waves and rollout.gates to go on without a way back",
+    )
+
+
 def _followed(observed: ObservedDeployment) -> list[str]:
     """Models whose present state counts: none while a release is pinned, which has all it needs in its snapshot."""
     spec = observed.deployment.spec
@@ -106,10 +149,14 @@ def _followed(observed: ObservedDeployment) -> list[str]:
 
 CHECKS: tuple[Check, ...] = (
     image_is_not_allowed,  # the administrator's word
+    cache_is_not_allowed,
+    files_are_not_allowed,
     profile_in_use_cannot_be_read,
     pinned_release_is_unknown,
     model_is_missing,
     model_cannot_be_read,
-    model_cannot_be_honoured,
+    model_is_below_its_barrier,
     pipeline_does_not_fit,
+    confidence_cannot_be_judged,
+    the_way_back_is_gone,  # the last: there is a target when nothing else speaks
 )

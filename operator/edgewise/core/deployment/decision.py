@@ -11,8 +11,9 @@ from edgewise.core.children import plans, revisions, services, workloads
 from edgewise.core.children.pods import PodInputs
 from edgewise.core.conditions import Verdict
 from edgewise.core.deployment import blockers, templates
+from edgewise.core.deployment.deviceplan import device_plan
 from edgewise.core.deployment.relief import Relief, relief
-from edgewise.core.deployment.rollout import device_plan
+from edgewise.core.deployment.rollout import stage
 from edgewise.core.deployment.status import status
 from edgewise.core.deployment.verdict import judge
 from edgewise.core.deployment.view import View, view
@@ -25,6 +26,8 @@ HISTORY = 10
 """Releases kept, those in use among them."""
 LOOK_AGAIN = 5.0
 """Seconds until the next look while something is on its way; changes come as events long before."""
+AT_LEAST = 0.2
+"""Seconds until the next look, however soon something is due."""
 
 
 def decide(observed: ObservedDeployment, now: float) -> Plan:
@@ -32,7 +35,8 @@ def decide(observed: ObservedDeployment, now: float) -> Plan:
     if (finding := blockers.first(observed)) is not None:
         return _left_alone(observed, None, conditions.stalled(finding.reason, finding.message), now)
     seen = view(observed)
-    verdict = judge(observed, seen, now)
+    seen = replace(seen, stage=stage(observed, seen, now))
+    verdict = judge(observed, seen.promoting, now)
     if not seen.placed.hosting:
         return _left_alone(observed, seen, verdict, now)
     return _carried_on(observed, seen, verdict, now)
@@ -59,9 +63,10 @@ def _carried_on(observed: ObservedDeployment, seen: View, verdict: Verdict, now:
     children = _children(observed, seen, plan, inputs, stand_in)
     replaced = templates.due(observed, seen, inputs)
     late = [*behind(observed, plan.sequence, seen.settled), *gateways_behind(observed, plan.sequence)]
-    away = [pod for pod in to_ask(observed) if pod not in late]  # one poke a pod
+    named = {pod.uid for pod in late}
+    away = [pod for pod in to_ask(observed) if pod.uid not in named]  # one poke a pod
     verdict = _with_outdated(observed, verdict, templates.outdated(observed, seen, inputs))
-    busy = verdict.reconciling or late or away or replaced
+    busy = verdict.reconciling or late or away or replaced or seen.stage.word is not None
     writes = Plan(
         apply=tuple(children),
         status=stand_in.told_in(status(observed, seen, plan)).wire(),
@@ -69,7 +74,7 @@ def _carried_on(observed: ObservedDeployment, seen: View, verdict: Verdict, now:
         prune=tuple(_unplanned(observed, children, seen)) if observed.complete else (),
         delete=tuple(_reference(pod) for pod in replaced),
         pokes=(*_pokes(late, insist=True), *_pokes(away, insist=False)),
-        requeue_after=_sooner(LOOK_AGAIN if busy else None, stand_in.turn.wait),
+        requeue_after=_sooner(_look_again(seen, now) if busy else None, stand_in.turn.wait),
     )
     return _spoken(observed, writes, stand_in.remarked(verdict), now)
 
@@ -125,12 +130,20 @@ def _unplanned(observed: ObservedDeployment, children: list[Manifest], seen: Vie
     unplanned = [ref for ref in others if (ref.kind, ref.name) not in planned]
     recorded = observed.deployment.status.release
     used = {seen.target.name, seen.stable.name if seen.stable else None, recorded.previous if recorded else None}
+    used |= {seen.course.refused, *(kept.name for kept in seen.stage.kept)}
     keep = {revisions.release_name(observed.deployment.metadata.name, name) for name in used if name}
     return unplanned + revisions.outlived(observed.releases, keep, HISTORY)
 
 
 def _pokes(pods: Iterable[Pod], insist: bool) -> Iterable[Poke]:
     return (Poke(pod.namespace, pod.name, pod.ip, insist) for pod in pods)
+
+
+def _look_again(seen: View, now: float) -> float:
+    """Seconds; sooner where a soak or a deadline ends before."""
+    word = seen.stage.word
+    until = word.until - now if word is not None and word.until is not None else LOOK_AGAIN
+    return min(LOOK_AGAIN, max(until, AT_LEAST))
 
 
 def _sooner(one: float | None, other: float | None) -> float | None:

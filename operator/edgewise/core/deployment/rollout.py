@@ -1,45 +1,48 @@
-"""Which devices may switch to the target, and the plan that tells them."""
+"""Where the target stands on its way to the fleet: at once for everybody, or wave by wave.
+
+Waves and gates are for PerNode deployments that have a stable release and ask for one of the two. Everything else is
+told at once to everybody; nobody judges it then but each device for itself.
+"""
 
 from __future__ import annotations
 
-from edgewise.contract.plan import Plan as DevicePlan
+from edgewise.api.rollout import RolloutStatus
+from edgewise.api.units import three_digits
 from edgewise.contract.plan import Switch
-from edgewise.core import peers
-from edgewise.core.children import plans
+from edgewise.core.deployment.course import goes_in_waves, rejected
+from edgewise.core.deployment.keeping import keeping, keeps
+from edgewise.core.deployment.rolloutscene import listening_until, rollout_scene
+from edgewise.core.deployment.stage import Stage
+from edgewise.core.deployment.standing import recorded
 from edgewise.core.deployment.view import View
-from edgewise.core.matching import Fit
 from edgewise.core.observed import ObservedDeployment
+from edgewise.core.rollout import engine
+from edgewise.core.rollout.scene import Scene, Step
+
+REMEMBERED = 16
+"""Rejected releases on record; the oldest is forgotten."""
+TEXT = 1024  # characters; the longest that api.base.Text takes
 
 
-def device_plan(observed: ObservedDeployment, seen: View) -> DevicePlan:
-    """The plan under its number. Promotion is part of it: the target becomes the stable release, the old one goes."""
-    stable = seen.target if seen.promoted else seen.stable
-    addresses = peers.resolved(observed.deployment, observed.peers).addresses
-    intent = plans.Intent(seen.target, stable, switch(observed, seen), _fits(seen), addresses)
-    drawn = plans.document(observed.deployment, observed.settings, intent, [c.profile for c in seen.hosting])
-    recorded = observed.deployment.status.plan
-    return plans.sequenced(drawn, observed.plan, recorded.sequence if recorded else 0)
+def stage(observed: ObservedDeployment, seen: View, now: float) -> Stage:
+    listening = now < listening_until(observed)
+    if goes_in_waves(observed, seen.course):
+        return _in_waves(observed, seen, now)
+    promoted = seen.settled or (seen.arrived and not seen.placed.kept)
+    before = observed.deployment.status.rollout if seen.course.refused else None
+    return Stage(_at_once(observed, seen, promoted), promoted, (), None, before, rejected(observed), listening)
 
 
-def _fits(seen: View) -> plans.Fits:
-    """Builds per release that stays in the plan; the target's word counts where it is the stable release as well."""
-    fits: dict[str, dict[str, Fit]] = {seen.target.name: {}}
-    if seen.stable is not None and (seen.settled or not seen.promoted):
-        fits[seen.stable.name] = {c.name: c.incumbent for c in seen.hosting if c.incumbent is not None}
-    fits[seen.target.name] |= {c.name: c.fit for c in seen.hosting if c.fit.fits}
-    return fits
-
-
-def switch(observed: ObservedDeployment, seen: View) -> Switch:
+def _at_once(observed: ObservedDeployment, seen: View, promoted: bool) -> Switch:
     """Everybody may switch, but nodes that the target has nothing for; while paused, only those that already have."""
-    if seen.stable is None or seen.promoted:
+    if seen.stable is None or promoted:
         return Switch()
     if observed.deployment.spec.rollout.paused:
-        return Switch(all=False, nodes=sorted(_released(observed, seen) & seen.placed.nodes.keys()))
+        return Switch(all=False, nodes=sorted(_told(observed, seen) & seen.placed.nodes.keys()))
     return Switch(all=False, nodes=sorted(seen.placed.nodes)) if seen.placed.kept else Switch()
 
 
-def _released(observed: ObservedDeployment, seen: View) -> set[str]:
+def _told(observed: ObservedDeployment, seen: View) -> set[str]:
     """Nodes that got the word before the pause, offline and silent ones too, but those known to serve something else:
     they wait, and nobody has to go back."""
     before = observed.plan
@@ -50,3 +53,61 @@ def _released(observed: ObservedDeployment, seen: View) -> set[str]:
     return seen.placed.nodes.keys() - {
         received.report.node for received in observed.reports.values() if received.report.serving != before.target
     }
+
+
+def _in_waves(observed: ObservedDeployment, seen: View, now: float) -> Stage:
+    scene = rollout_scene(observed, seen, now)
+    step = engine.step(scene)
+    known, bad = rejected(observed), step.word is not None and step.word.stance == "reject"
+    switch = Switch() if step.promoted else _switch(observed, seen, scene, step)
+    return Stage(
+        switch=switch,
+        promoted=step.promoted,
+        kept=keeps(observed, switch.keep or {}),
+        word=step.word,
+        status=None if step.promoted else _written(scene, step),
+        rejected=(*known, seen.target.name)[-REMEMBERED:] if bad else known,
+        listening=now < scene.listening_until,
+    )
+
+
+def _switch(observed: ObservedDeployment, seen: View, scene: Scene, step: Step) -> Switch:
+    """Everybody in the last wave, so that who joins need not be written down; in all others those who were released."""
+    last = step.standing.wave == len(scene.waves) and not scene.paused
+    if last and not seen.placed.kept:
+        return Switch(wave=step.standing.wave)
+    nodes = frozenset(seen.placed.nodes) if last else _still_released(observed, seen, scene, step)
+    held = keeping(observed, seen, nodes)
+    return Switch(all=False, nodes=sorted(nodes), wave=step.standing.wave or None, keep=held or None)
+
+
+def _still_released(observed: ObservedDeployment, seen: View, scene: Scene, step: Step) -> frozenset[str]:
+    """Where a pause comes after everybody was told: those who have got to it, as far as anybody knows."""
+    everybody = observed.plan is not None and observed.plan.switch.all and scene.standing.wave > 0
+    return frozenset(_told(observed, seen)) if scene.paused and everybody else step.standing.released
+
+
+def _written(scene: Scene, step: Step) -> RolloutStatus:
+    word = step.word
+    told = {"evidence": evidence_in_words(scene), "reason": f"{word.reason}: {word.message}"[:TEXT] if word else None}
+    return recorded(scene.release, step.standing, len(scene.waves)).model_copy(update=told)
+
+
+def evidence_in_words(scene: Scene) -> str:
+    """Figures of the wave so far, coarse enough not to change with every report."""
+    seen = scene.behaviour
+    figures = {
+        "errors": None if seen.error_rate is None else f"{three_digits(seen.error_rate * 100)} %",
+        "latency": None if seen.latency_ratio is None else f"{seen.latency_ratio:.2g} times the stable release's",
+        "confidence shift": None if seen.confidence_shift is None else f"{seen.confidence_shift:.2g}",
+    }
+    states = f"{len(scene.there('updated'))} of {len(scene.within)} devices serve it"
+    failed = len(scene.there("failed"))
+    told = [states, f"{failed} failed" if failed else "", f"{_coarse(seen.requests)} requests" if seen.requests else ""]
+    return ", ".join([*filter(None, told), *(f"{name} {text}" for name, text in figures.items() if text)])
+
+
+def _coarse(count: int) -> str:
+    """To its first digit: 5432 -> `5000+`."""
+    scale = 10 ** (len(str(count)) - 1)
+    return str(count) if count < 10 else f"{count // scale * scale}+"

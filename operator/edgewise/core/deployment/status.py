@@ -9,16 +9,16 @@ from edgewise.api.edgedeployment import (
     NodeCounts,
     PlanStatus,
     ProfileStatus,
-    ReleaseStatus,
     Unplaced,
 )
 from edgewise.api.names import HTTP_PORT, Reason
+from edgewise.api.rollout import ReleaseStatus
 from edgewise.contract.plan import Plan as DevicePlan
 from edgewise.core import measured
 from edgewise.core.children import access, services, workloads
 from edgewise.core.deployment.view import Candidate, View
 from edgewise.core.observed import ObservedDeployment
-from edgewise.core.progress import answering, behind
+from edgewise.core.progress import UNPROVED, answering, behind
 
 TEXT = 1024  # characters; the longest that api.base.Text takes
 LISTED = 64  # profiles; their number in the status is bounded
@@ -34,15 +34,16 @@ def status(observed: ObservedDeployment, seen: View, plan: DevicePlan | None) ->
     return EdgeDeploymentStatus(
         url=f"{scheme}://{meta.name}.{meta.namespace}.svc:{HTTP_PORT}" if plan is not None else None,
         local_url=f"{scheme}://{local_ip}:{HTTP_PORT}" if local_ip else old.local_url,
-        release=_releases(old.release, plan),
+        release=_releases(observed, seen, plan),
         nodes=NodeCounts(
             matched=len(seen.devices),
             ready=sum(device.ready for device in seen.devices),
-            updated=seen.count("updated"),
+            updated=_updated(observed, seen),
             offline=seen.count("offline"),
             failed=seen.count("failed"),
             unplaced=len(unplaced),
         ),
+        rollout=seen.stage.status,
         profiles=_profiles(observed, seen)[:LISTED] or None,
         unplaced=[Unplaced(node=node, reason=why[:TEXT]) for node, why in unplaced[:UNPLACED]] or None,
         plan=_plan(observed, seen, plan) if plan is not None else old.plan,
@@ -55,7 +56,15 @@ def _plan(observed: ObservedDeployment, seen: View, plan: DevicePlan) -> PlanSta
     return PlanStatus(sequence=plan.sequence, followed=len(running) - len(late))
 
 
-def _releases(old: ReleaseStatus | None, plan: DevicePlan | None) -> ReleaseStatus | None:
+def _updated(observed: ObservedDeployment, seen: View) -> int:
+    """While the operator listens, a device that has not spoken lowers no count."""
+    old, count = observed.deployment.status, seen.count("updated")
+    same = old.release is not None and old.release.target == seen.target.name
+    return max(count, old.nodes.updated) if seen.stage.listening and same and old.nodes is not None else count
+
+
+def _releases(observed: ObservedDeployment, seen: View, plan: DevicePlan | None) -> ReleaseStatus | None:
+    old = observed.deployment.status.release
     if plan is None:
         return old
     before = old or ReleaseStatus()
@@ -64,7 +73,8 @@ def _releases(old: ReleaseStatus | None, plan: DevicePlan | None) -> ReleaseStat
         stable=plan.stable,
         target=plan.target,
         previous=before.stable if moved else before.previous,
-        rejected=before.rejected,
+        rejected=list(seen.stage.rejected) or None,
+        retried=observed.deployment.spec.rollout.retry or None,
     )
 
 
@@ -101,7 +111,8 @@ def _builds(seen: View) -> Iterator[tuple[str, str, str]]:
                 yield model, variant.name, variant.source.sha256
 
 
-_LACKING = (Reason.ACCESS_NOT_READY, Reason.TARGET_NOT_READY)  # a Secret is missing
+_LACKING = frozenset({Reason.ACCESS_NOT_READY, Reason.TARGET_NOT_READY, *UNPROVED})  # a Secret is missing, mostly
+_WAITING = frozenset({Reason.HELD, Reason.WINDOW_CLOSED})  # who is asked why a device is behind must be told by whom
 
 
 def _remark(observed: ObservedDeployment, seen: View, candidate: Candidate) -> str:
@@ -112,7 +123,7 @@ def _remark(observed: ObservedDeployment, seen: View, candidate: Candidate) -> s
     if name not in seen.placed.hosting:
         return "its nodes take a better fitting profile, or have too little memory"
     devices = [device for device in seen.devices if device.profile == name]
-    lacking = next((device for device in devices if device.reason in _LACKING), None)
+    lacking = next((device for device in devices if device.reason in _LACKING | _WAITING), None)
     if lacking is not None:
         return f"{lacking.reason}: {lacking.name}: {lacking.message}"
     got = {device.provider for device in devices} - {""}

@@ -13,7 +13,7 @@ from edgewise.core.deployment.view import View
 from edgewise.core.doubt import beyond_doubt
 from edgewise.core.observed import ObservedDeployment
 from edgewise.core.outcome import conditions_by_type
-from edgewise.core.progress import NodeProgress
+from edgewise.core.progress import UNPROVED, NodeProgress
 
 PATIENCE = 600.0
 """Seconds more than maxUnavailable devices may be off goal before a promoted deployment stops being Ready."""
@@ -51,7 +51,8 @@ def a_target_cannot_be_asked(observed: ObservedDeployment, _: View, __: float) -
 
 def nothing_is_placed(observed: ObservedDeployment, view: View, _: float) -> Verdict | None:
     """Says the first link that is missing between nodes and model."""
-    if view.placed.nodes:
+    word = view.stage.word
+    if view.placed.nodes or (word is not None and word.reason == Reason.ROLLING_OUT):  # then some find a place now
         return None
     reason, message = _missing_link(observed, view)
     if view.placed.kept and view.stable is not None:
@@ -84,6 +85,46 @@ def _missing_link(observed: ObservedDeployment, view: View) -> tuple[str, str]:
     if not misfits:
         return Reason.NO_FITTING_BUILD, f"placement.profiles names no profile of {there}; add one"
     return Reason.NO_FITTING_BUILD, f"no build fits {there}: {misfits}"
+
+
+def a_release_was_rejected(observed: ObservedDeployment, view: View, _: float) -> Verdict | None:
+    """The fleet serves the stable release, or is on its way back. Nothing else is tried by itself, whatever happens."""
+    if not view.course.refused:
+        return None
+    recorded = observed.deployment.status.rollout
+    why = f": {recorded.reason}" if recorded is not None and recorded.reason else ""
+    text = f"{view.course.refused} was rejected{why}; {_tally(view)}"
+    if failed := [device for device in view.devices if device.state == "failed"]:
+        text += f". {_nodes(failed)} cannot serve it any more ({_named(failed)}): {failed[0].message}"
+        return conditions.stalled(Reason.RETURN_FAILED, f"{text}. Mend those, or set a version that works")
+    advice = f"change the model, or set spec.rollout.retry: {view.course.refused}"
+    return conditions.stalled(Reason.RELEASE_REJECTED, f"{text}; to go on, {advice}")
+
+
+def its_wave_goes_no_further(observed: ObservedDeployment, view: View, now: float) -> Verdict | None:
+    word, stands = view.stage.word, view.stage.status
+    if word is None or stands is None:
+        return None
+    if word.reason == Reason.WAITING_FOR_DEVICES and (refused := pods_are_refused(observed, view, now)) is not None:
+        return refused
+    text = f"wave {stands.wave} of {stands.waves} of {view.target.name}: {word.message}; {_tally(view)}"
+    if word.stance == "reject":
+        return conditions.stalled(Reason.RELEASE_REJECTED, f"{text}; the fleet returns to the stable release")
+    if word.stance == "stuck":
+        return conditions.stalled(word.reason, text)
+    return replace(conditions.working(word.reason, text), quiet=word.reason in _STEPS)
+
+
+_STEPS = frozenset(
+    (
+        Reason.LISTENING,
+        Reason.WAITING_FOR_DEVICES,
+        Reason.DEVICES_SILENT,
+        Reason.SOAKING,
+        Reason.TOO_FEW_REQUESTS,
+    )
+)
+"""Every wave goes through some of them, and devices on bad links through all of them again and again."""
 
 
 def everything_serves(observed: ObservedDeployment, view: View, _: float) -> Verdict | None:
@@ -143,6 +184,9 @@ def _serving(observed: ObservedDeployment, view: View) -> Verdict:
         text += f"; {offline} offline"
     if view.placed.unplaced:
         text += f"; {len(view.placed.unplaced)} unplaced"
+    if unproved := [device for device in view.devices if device.state == "updated" and device.reason in UNPROVED]:
+        told = f"{_named(unproved)} would not take it again: {unproved[0].message}"
+        return conditions.serving(unproved[0].reason, f"{text}; {told}")
     if unasking := [device for device in view.devices if device.reason == Reason.TARGET_NOT_READY]:
         return conditions.serving(Reason.TARGET_NOT_READY, f"{text}; {_named(unasking)}: {unasking[0].message}")
     remarks = [beyond_doubt(observed.deployment.spec, view.target)]
@@ -177,6 +221,8 @@ CHECKS: tuple[Check, ...] = (
     model_is_gone,  # a person must act, though everything still answers
     a_target_cannot_be_asked,  # likewise
     nothing_is_placed,  # no node, no profile, no build, no room
+    a_release_was_rejected,
+    its_wave_goes_no_further,  # what it waits for, or what speaks against the release
     everything_serves,
     a_few_are_away,  # promoted: one bad device cannot take Ready away from a fleet
     devices_failed,  # somebody tried the target and could not

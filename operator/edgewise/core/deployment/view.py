@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edgewise.api.deviceprofile import DeviceProfile
-from edgewise.core import measured, placement, release
+from edgewise.core import measured, placement
 from edgewise.core.children import pods
+from edgewise.core.deployment.course import Course, course_of, everybody_may_move
 from edgewise.core.deployment.images import Images, flavour, images
+from edgewise.core.deployment.stage import Stage
 from edgewise.core.matching import Fit, fit, rank
 from edgewise.core.measured import Records
 from edgewise.core.observed import ObservedDeployment
@@ -49,21 +50,6 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Course:
-    """From which release to which."""
-
-    target: Release
-    stable: Release | None
-    """None until a first release was promoted."""
-    gone: tuple[str, ...]
-    """EdgeModels of the target that no longer exist: the snapshot serves on."""
-
-    @property
-    def settled(self) -> bool:
-        return self.stable is not None and self.stable.name == self.target.name
-
-
-@dataclass(frozen=True)
 class View:
     """What the verdict and the children are made from."""
 
@@ -78,6 +64,8 @@ class View:
     """Those that shall serve the target."""
     measured: Records = field(default_factory=dict)
     """How fast builds are, by profile."""
+    stage: Stage = field(default_factory=Stage)
+    """What the look at the rollout came to."""
 
     @property
     def target(self) -> Release:
@@ -90,6 +78,13 @@ class View:
     @property
     def settled(self) -> bool:
         return self.course.settled
+
+    @property
+    def promoting(self) -> View:
+        """The same as it is from now on: a release that is promoted now is the stable one."""
+        if not self.stage.promoted or self.settled:
+            return self
+        return replace(self, course=replace(self.course, stable=self.target))
 
     @property
     def reachable(self) -> list[NodeProgress]:
@@ -106,11 +101,6 @@ class View:
         return not self.off and bool(self.reachable or not self.devices)
 
     @property
-    def promoted(self) -> bool:
-        """The target is, or from now on becomes, the stable release: all have arrived, and nobody needs the old one."""
-        return self.settled or (self.arrived and not self.placed.kept)
-
-    @property
     def hosting(self) -> list[Candidate]:
         """Profiles that need a workload."""
         return [candidate for candidate in self.candidates if candidate.name in self.placed.hosting]
@@ -125,7 +115,7 @@ class View:
 
 def view(observed: ObservedDeployment) -> View:
     """None of the blockers holds, so there is a target."""
-    course = _course(observed)
+    course = course_of(observed)
     allowed = set(observed.deployment.spec.placement.profiles)
     profiles = sorted((p for p in observed.profiles if not allowed or p.metadata.name in allowed), key=rank)
     found = images(observed, profiles)
@@ -137,27 +127,6 @@ def view(observed: ObservedDeployment) -> View:
     return View(course, candidates, found, order, placed, _devices(observed, placed, course), known)
 
 
-def _course(observed: ObservedDeployment) -> Course:
-    known = release.known(observed.releases)
-    target, gone = _target(observed, known)
-    recorded = observed.deployment.status.release
-    name = observed.plan.stable if observed.plan is not None else (recorded.stable if recorded else None)
-    found = target if name == target.name else known.get(name or "")
-    return Course(target, release.refreshed(found, observed.models) if found is not None else None, gone)
-
-
-def _target(observed: ObservedDeployment, known: Mapping[str, Release]) -> tuple[Release, tuple[str, ...]]:
-    """The pinned release; else the one today's models make; else (a model is gone) the one being served."""
-    spec = observed.deployment.spec
-    names = [reference.name for reference in spec.models]
-    gone = () if spec.release else tuple(name for name in names if name not in observed.models)
-    if spec.release:
-        return release.refreshed(known[spec.release], observed.models), gone
-    if gone and observed.plan is not None:
-        return release.refreshed(known[observed.plan.target], observed.models), gone
-    return release.make({name: observed.models[name].spec for name in names}, spec.pipeline), gone
-
-
 def _candidate(
     observed: ObservedDeployment, course: Course, profile: DeviceProfile, found: Images, known: Records
 ) -> Candidate:
@@ -166,7 +135,7 @@ def _candidate(
     incumbent = None
     if course.stable is not None:
         judged = fit(profile, course.stable.models, requirements, latency_of)
-        incumbent = _served(observed, course.stable, profile) or judged
+        incumbent = served(observed, course.stable, profile) or judged
     return Candidate(
         profile,
         found.used.get(name, ""),
@@ -175,13 +144,14 @@ def _candidate(
     )
 
 
-def _served(observed: ObservedDeployment, stable: Release, profile: DeviceProfile) -> Fit | None:
-    """The builds that the present plan gives to its devices: what serves is not judged anew by changed requirements."""
+def served(observed: ObservedDeployment, release: Release, profile: DeviceProfile) -> Fit | None:
+    """The builds of a release that the present plan gives to a profile's devices: what serves is not judged anew by
+    changed requirements."""
     name = profile.metadata.name
     if observed.plan is None or name not in observed.plan.profiles:
         return None
-    chosen = observed.plan.profiles[name].variants.get(stable.name, {})
-    builds = {model: {variant.name: variant for variant in spec.variants} for model, spec in stable.models.items()}
+    chosen = observed.plan.profiles[name].variants.get(release.name, {})
+    builds = {model: {variant.name: variant for variant in spec.variants} for model, spec in release.models.items()}
     if any(chosen.get(model) not in variants for model, variants in builds.items()):
         return None
     return Fit(name, {model: variants[chosen[model]] for model, variants in builds.items()})
@@ -197,7 +167,8 @@ def _offers(observed: ObservedDeployment, course: Course, candidates: tuple[Cand
 def _offer(observed: ObservedDeployment, course: Course, candidate: Candidate) -> Offer:
     keeps = course.stable.name if course.stable and candidate.incumbent and candidate.image else ""
     memory = pods.requested(observed.deployment, candidate.profile, candidate.memory)
-    return Offer(candidate.profile, candidate.refusal, memory, keeps)
+    stays = bool(keeps) and not everybody_may_move(observed, course)
+    return Offer(candidate.profile, candidate.refusal, memory, keeps, stays)
 
 
 def _devices(observed: ObservedDeployment, placed: Placed, course: Course) -> tuple[NodeProgress, ...]:

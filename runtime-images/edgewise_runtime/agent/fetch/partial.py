@@ -1,37 +1,29 @@
-"""A download in progress: a file that grows, and the sha256 of what is in it. Survives the process, and two of them.
+"""A download in progress: a file that grows, and the sha256 of what is in it. Survives the process.
 
-All methods block; fetch/ calls them in threads, since an SD card may take seconds over a write.
+Whoever opens one holds its claim (agent/claims.py): nobody else writes it. All methods block; fetch/ calls them in
+threads, since an SD card may take seconds over a write.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 from pathlib import Path
 from types import TracebackType
 
-from edgewise.api.names import Reason
-from edgewise_runtime.agent.failure import Failure
-
 _READ = 2**20
 
 
 class Partial:
-    """Opened for appending after what an earlier try left; locked, as the pods of a node may share the cache."""
+    """Opened for appending after what an earlier try left."""
 
     def __init__(self, path: Path) -> None:
-        """OSError as from open; Failure where another process is at it."""
+        """OSError as from open."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a+b")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._file.close()
-            raise Failure(
-                Reason.SOURCE_UNREACHABLE, "another pod on this device is downloading the same file; waiting for it"
-            ) from error
         self.size = 0
+        self.versions: dict[str, str] = {}
+        """{URL: strong ETag} of what a server sent of it: it is gone on with only while the server has the same."""
         self._hash = hashlib.sha256()
         self._read_what_is_there()
 

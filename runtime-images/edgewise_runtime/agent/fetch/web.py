@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 from yarl import URL
@@ -21,6 +23,7 @@ from edgewise_runtime.agent.fetch.addresses import AddressGuard
 
 MOST_REDIRECTS = 10  # as browsers and curl's documentation advise; registries need 1 or 2
 CONNECT_SECONDS = 10.0
+READ_AHEAD = 2**16  # bytes that aiohttp holds before it lets the kernel, and so the server, wait
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TRANSIENT = frozenset({408, 425, 429})
 _HINTS = {
@@ -33,22 +36,57 @@ _HINTS = {
 
 @dataclass(frozen=True)
 class Request:
-    """One GET. `authorization` goes to the server it was written for, never along with a redirect to another."""
+    """One GET. `private` headers go to the server they were written for, never along with a redirect to another."""
 
     url: URL
     headers: Mapping[str, str] = field(default_factory=dict)
-    authorization: str = field(default="", repr=False)
+    private: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A small document."""
+
+    url: URL
+    """Who really answered, after redirects."""
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Line:
+    """How to connect."""
+
+    guard: AddressGuard
+    trust: ssl.SSLContext
+    stall_seconds: float
+    """What brings nothing for so long is given up."""
+    window: int | None = None
+    """Bytes a server may send ahead; None: as many as the system thinks right."""
+
+    def socket(self, info: tuple[Any, ...]) -> socket.socket:
+        """aiohttp's socket_factory. AddressRefusedError where it must not connect."""
+        made = self.guard.socket(info)
+        if self.window is not None:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.window)
+        return made
 
 
 class Web:
     """One session for one try at one source."""
 
-    def __init__(self, guard: AddressGuard, trust: ssl.SSLContext, stall_seconds: float) -> None:
+    def __init__(self, line: Line) -> None:
+        self._patience = 2 * line.stall_seconds
+        self._gave_up = False
+        self._line = line
+        self._sockets: list[socket.socket] = []
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(socket_factory=guard.socket, ssl=trust),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=stall_seconds),
+            connector=aiohttp.TCPConnector(socket_factory=self._socket, ssl=line.trust),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=line.stall_seconds),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
+            read_bufsize=min(READ_AHEAD, line.window or READ_AHEAD),
             headers={"Accept-Encoding": "identity", "User-Agent": "edgewise-runtime"},
         )
 
@@ -63,34 +101,68 @@ class Web:
         """The answer after redirects, whatever its status; its body is read by the caller, inside."""
         url, origin = _without_user(request.url), _without_user(request.url).origin()
         for _ in range(MOST_REDIRECTS + 1):
-            headers = dict(request.headers)
-            if request.authorization and url.origin() == origin:
-                headers["Authorization"] = request.authorization
+            headers = {**request.headers, **(request.private if url.origin() == origin else {})}
             with _translated(url):
-                async with self._session.get(url, headers=headers, allow_redirects=False) as response:
+                async with await self._opened(url, headers) as response:
                     if response.status not in _REDIRECTS:
                         yield response
                         return
                     url = _next(url, response)
         raise Failure(Reason.SOURCE_REFUSED, f"{shown(request.url)} redirects more than {MOST_REDIRECTS} times")
 
-    async def read(self, request: Request, most: int) -> tuple[int, Mapping[str, str], bytes]:
-        """Status, headers and body of a small document; Failure where it is longer than `most` bytes."""
+    async def read(self, request: Request, most: int) -> Answer:
+        """A small document; Failure where it is longer than `most` bytes."""
         async with self.get(request) as response:
-            body = await read_whole(response, most)
+            with self._in_time():
+                body = await read_whole(response, most)
         if body is None:
             raise Failure(Reason.SOURCE_REFUSED, f"{shown(request.url)} answers with more than {most} bytes")
-        return response.status, response.headers, body
+        return Answer(_without_user(response.url), response.status, response.headers, body)
+
+    def _socket(self, info: tuple[Any, ...]) -> socket.socket:
+        if self._gave_up:  # aiohttp asks a second time where a connection ends before an answer
+            raise ConnectionAbortedError("given up")
+        self._sockets.append(self._line.socket(info))
+        return self._sockets[-1]
+
+    async def _opened(self, url: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        with self._in_time():
+            return await self._session.get(url, headers=headers, allow_redirects=False)
+
+    @contextlib.contextmanager
+    def _in_time(self) -> Iterator[None]:
+        """asyncio.TimeoutError where it takes too long: a server that sends a byte now and then is silent, too."""
+        timer = asyncio.get_running_loop().call_later(self._patience, self._give_up)
+        try:
+            yield
+        except (aiohttp.ClientError, ConnectionError) as error:
+            if self._gave_up:
+                raise asyncio.TimeoutError from error
+            raise
+        finally:
+            timer.cancel()
+
+    def _give_up(self) -> None:
+        """End the connections under whoever waits for them. A cancellation would do, and could swallow another one."""
+        self._gave_up = True
+        for made in self._sockets:
+            with contextlib.suppress(OSError):
+                made.shutdown(socket.SHUT_RDWR)
 
 
-def check(url: URL, status: int) -> None:
-    """Failure unless `status` means that the body is what was asked for."""
+def check(url: URL, status: int, told: str = "") -> None:
+    """Failure unless `status` means that the body is what was asked for. `told`: what the server says about it."""
     if status in (200, 206):
         return
     transient = status >= 500 or status in _TRANSIENT
     hint = f"; {_HINTS[status]}" if status in _HINTS else ""
     reason = Reason.SOURCE_UNREACHABLE if transient else Reason.SOURCE_REFUSED
-    raise Failure(reason, f"{shown(url)} answers {status}{hint}")
+    raise Failure(reason, f"{shown(url)} answers {status}{f' ({told})' if told else ''}{hint}")
+
+
+def authorized(value: str) -> dict[str, str]:
+    """Private headers of a request; none where there is nothing to say."""
+    return {"Authorization": value} if value else {}
 
 
 def shown(url: URL) -> str:

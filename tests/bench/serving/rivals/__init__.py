@@ -5,61 +5,19 @@ same ONNX file on one thread, and is started as a process like ours.
 """
 
 import contextlib
-import hashlib
 import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.figures import FOLDER
 from tests.bench.serving.models import Model
 from tests.bench.serving.processes import Command, Contestant, started
-from tests.cluster.command import run
-from tests.cluster.locking import exclusive
-from tests.cluster.paths import cache
 from tests.cluster.ports import free_port
-from tests.cluster.progress import step
+from tests.cluster.wheels import Wheels
 
 HERE = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class Wheels:
-    """What to install, and for which interpreter."""
-
-    name: str
-    requirements: tuple[str, ...]
-    interpreter: str = sys.executable
-
-    @property
-    def folder(self) -> Path:
-        version = hashlib.sha256(" ".join([_identity(self.interpreter), *self.requirements]).encode()).hexdigest()[:12]
-        return cache() / "bench" / f"{self.name}-{version}"
-
-    @property
-    def installed(self) -> bool:
-        return (self.folder / "installed").exists()
-
-    def python(self) -> str:
-        """The interpreter of its environment, made at the first call."""
-        folder = self.folder
-        done = folder / "installed"
-        with exclusive(f"bench-{self.name}"):
-            if not done.exists():
-                with step(f"install {' '.join(self.requirements)}"):
-                    shutil.rmtree(folder, ignore_errors=True)
-                    run(self.interpreter, "-m", "venv", folder)
-                    run(folder / "bin/pip", "install", "--quiet", "--disable-pip-version-check", *self.requirements)
-                    done.touch()
-        return str(folder / "bin" / "python")
-
-
-def _identity(interpreter: str) -> str:
-    """The same for every environment made from one Python, such as those of two clones."""
-    return str(Path(interpreter).resolve())
 
 
 KSERVE = Wheels("kserve", ("kserve==0.21.0", "onnxruntime==1.31.1"))

@@ -1,4 +1,4 @@
-"""How fast examples may leave: a token bucket. Pure; times are handed in."""
+"""How fast bytes may go, either way: a token bucket. Pure; times are handed in. Used by the spool and by downloads."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ class Pace:
     """Bytes a second; None: no limit."""
 
     rate: float | None
-    _due: float = 0.0
-    """When all that was let go before would have left at exactly the rate."""
+    burst: float = BURST_SECONDS
+    """Seconds of the rate that an idle link may catch up on at once."""
+    due: float = 0.0
+    """When all that was let go before would have gone at exactly the rate."""
 
     @property
     def piece(self) -> int:
@@ -23,9 +25,9 @@ class Pace:
         return _MOST if self.rate is None else int(min(_MOST, max(_LEAST, self.rate * _PIECE_SECONDS)))
 
     def wait(self, size: int, now: float) -> float:
-        """Seconds to wait before `size` more bytes may leave; they count as sent."""
+        """Seconds to wait before `size` more bytes may go; they count as gone."""
         if self.rate is None:
             return 0.0
-        start = max(self._due, now - BURST_SECONDS)
-        self._due = start + size / self.rate
-        return max(0.0, self._due - now)
+        start = max(self.due, now - self.burst)
+        self.due = start + size / self.rate
+        return max(0.0, self.due - now)

@@ -1,0 +1,65 @@
+"""How far a rollout is, read back from what is on record: the plan says who has the release, the status since when.
+
+Both outlive the operator. Where they disagree (it ended between the two writes) the plan is right, and its wave counts
+as released just now: it soaks a little longer, and nothing is released twice.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from edgewise.api.rollout import RolloutStatus
+from edgewise.contract.plan import Plan as DevicePlan
+from edgewise.contract.plan import Switch
+from edgewise.core.conditions import timestamp
+from edgewise.core.deployment.view import View
+from edgewise.core.observed import ObservedDeployment
+from edgewise.core.rollout.scene import Standing
+
+
+def standing(observed: ObservedDeployment, seen: View, waves: int, now: float) -> Standing:
+    """Of the target, over so many waves."""
+    plan, recorded = observed.plan, observed.deployment.status.rollout or RolloutStatus()
+    if plan is None or plan.target != seen.target.name:
+        return Standing()
+    mine = recorded if recorded.release == plan.target else RolloutStatus()
+    number = _number(plan.switch, waves, edited=mine.waves not in (None, waves))
+    same = mine if mine.wave == number else RolloutStatus()
+    return Standing(
+        wave=number,
+        released=_released(plan, seen),
+        began=_moment(mine.started_at) or now,
+        since=_moment(same.wave_started_at) or now,
+        soak_ends=_moment(same.soak_ends_at),
+        replaced=same.replaced or 0,
+    )
+
+
+def recorded(release: str, now: Standing, waves: int) -> RolloutStatus:
+    """The same for the status, but for what a person reads."""
+    return RolloutStatus(
+        release=release,
+        wave=now.wave,
+        waves=waves,
+        started_at=timestamp(now.began) if now.wave else None,
+        wave_started_at=timestamp(now.since) if now.wave else None,
+        soak_ends_at=timestamp(now.soak_ends) if now.soak_ends is not None else None,
+        replaced=now.replaced or None,
+    )
+
+
+def _number(switch: Switch, waves: int, edited: bool) -> int:
+    """Of the newest wave released. A list of waves that somebody shortened does not release everybody at once."""
+    if switch.all:
+        return waves
+    if switch.wave is None:  # it began without waves, or nobody has it yet
+        return waves - 1 if switch.nodes else 0
+    return min(switch.wave, waves - 1 if edited else waves)
+
+
+def _released(plan: DevicePlan, seen: View) -> frozenset[str]:
+    return frozenset(seen.placed.nodes) if plan.switch.all else frozenset(plan.switch.nodes)
+
+
+def _moment(text: str | None) -> float | None:
+    return None if text is None else datetime.fromisoformat(text).timestamp()

@@ -1,0 +1,44 @@
+"""Which files the deployments of this node need that share the cache folder: none of their pods throws them out for its
+own. Asked by agent/switching.py when it makes room, and by agent/housekeeping.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from edgewise.contract.plan import PLAN_KEY, Plan
+from edgewise_runtime.agent.lastgood import GONE_SECONDS, pinned
+
+
+def needed(cache: Path) -> frozenset[str]:
+    """sha256 of what they would serve after a restart, and of what their plans name: builds for other hardware among
+    it, which are not here anyhow. Blocks: reads a small file for each deployment."""
+    return pinned(cache).union(*(_named(plan) for plan in _plans(cache)))
+
+
+def touch(cache: Path, uid: str) -> None:
+    """Say that the deployment is still here: its plan may be the same for years."""
+    with contextlib.suppress(OSError):
+        os.utime(cache / uid / PLAN_KEY)
+
+
+def _named(plan: Plan) -> frozenset[str]:
+    models = [model for release in plan.releases for model in release.models]
+    found = {build.source.sha256 for model in models for build in model.builds}
+    found |= {model.self_test.sha256 for model in models if model.self_test and model.self_test.sha256}
+    proofs = (model.verification for model in models if model.verification is not None)
+    return frozenset(found.union(*({one.sha256 for one in (p.signature, p.manifest) if one} for p in proofs)))
+
+
+def _plans(cache: Path) -> Iterator[Plan]:
+    oldest = time.time() - GONE_SECONDS
+    for path in cache.glob(f"*/{PLAN_KEY}"):
+        with contextlib.suppress(OSError, ValidationError):
+            if path.stat().st_mtime >= oldest:
+                yield Plan.model_validate_json(path.read_bytes())

@@ -1,0 +1,23 @@
+"""Blocking work in a thread, for coroutines that own a file: none of it goes on behind the back of one that was
+cancelled. Used by agent/stock.py and agent/fetch/, which give a file to the next process the moment they end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+async def to_the_end(function: Callable[..., Result], *arguments: object) -> Result:
+    """asyncio.to_thread; a cancellation is passed on once the function has returned."""
+    job = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
+    try:
+        return await asyncio.shield(job)
+    except asyncio.CancelledError:
+        await asyncio.wait({job})
+        if not job.cancelled():
+            job.exception()  # looked at: nobody is left to hear of it
+        raise

@@ -1,0 +1,33 @@
+"""Other ways to say how one file became another: what edgewise's deltas are measured against, and may not lose to."""
+
+from collections.abc import Callable, Mapping
+
+import bsdiff4
+import numpy as np
+import zstandard
+
+Way = Callable[[bytes, bytes], int]
+"""Bytes that it takes from the old file to the new one."""
+
+
+def zstd_patch(old: bytes, new: bytes) -> int:
+    """`zstd -19 --long --patch-from`: the old file is the dictionary."""
+    window = (len(old) + len(new)).bit_length()
+    parameters = zstandard.ZstdCompressionParameters.from_level(19, window_log=max(window, 20), enable_ldm=True)
+    known = zstandard.ZstdCompressionDict(old, zstandard.DICT_TYPE_RAWCONTENT)
+    return len(zstandard.ZstdCompressor(compression_params=parameters, dict_data=known).compress(new))
+
+
+def xor_planes(old: bytes, new: bytes) -> int:
+    """XOR at equal places, bytes of numbers of 4, 2 or 1 bytes sorted into planes, zstd -19."""
+    common = min(len(old), len(new)) & ~3
+    changed = np.frombuffer(old[:common], np.uint8) ^ np.frombuffer(new[:common], np.uint8)
+    ways = (np.ascontiguousarray(changed.reshape(-1, width).T).tobytes() for width in (4, 2, 1))
+    return min(len(zstandard.ZstdCompressor(19).compress(planes + new[common:])) for planes in ways)
+
+
+def bsdiff(old: bytes, new: bytes) -> int:
+    return len(bsdiff4.diff(old, new))
+
+
+WAYS: Mapping[str, Way] = {"zstd patch": zstd_patch, "bsdiff4": bsdiff, "XOR planes": xor_planes}
