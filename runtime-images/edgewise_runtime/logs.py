@@ -1,6 +1,6 @@
 """How the runtime writes its log: a constant message, and what varies as fields, so that a fleet's logs can be found.
 
-JSON lines in a pod; on a laptop the same as `message key=value`. Called by __main__ only.
+JSON lines in a pod; on a laptop the same as `message key=value`. Called by commands.py only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Puts models on the network, and takes them off without losing a request. Made by __main__, steered by the agent."""
+"""Puts models on the network, and takes them off without losing a request. Made by commands.py, steered by the agent."""
 
 from __future__ import annotations
 

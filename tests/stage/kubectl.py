@@ -60,15 +60,17 @@ class Kubectl:
             process.communicate()
 
     def wait(self, what: str, look: Callable[[], T | None], timeout: float = 120.0, every: float = 0.2) -> T:
-        """The first answer of `look` that is neither None nor False; errors of kubectl count as not yet."""
+        """The first answer of `look` that is neither None nor False; errors of kubectl count as not yet.
+
+        Rests at least twice as long as a look takes: what is waited for needs the processors, too."""
         deadline, last = time.monotonic() + timeout, ""
-        while time.monotonic() < deadline:
+        while (began := time.monotonic()) < deadline:
             try:
                 if found := look():
                     return found
             except CommandError as error:
                 last = f": {error}"
-            time.sleep(every)
+            time.sleep(max(every, 2 * (time.monotonic() - began)))
         raise TimedOutError(f"{what}: not within {timeout:.0f} s{last}\n{self.situation()}")
 
     def situation(self) -> str:

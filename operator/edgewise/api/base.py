@@ -44,9 +44,7 @@ class Rule:
 class Model(BaseModel):
     """Base of everything in the API: camelCase on the wire, unknown fields ignored (the CRD may be newer than us)."""
 
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
     rules: ClassVar[tuple[Rule, ...]] = ()
 
     @model_validator(mode="after")

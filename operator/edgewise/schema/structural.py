@@ -7,11 +7,13 @@ names the field, so the schema in the cluster never says less than the model doe
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from edgewise.api.base import Model
+from edgewise.schema.docstrings import docstrings
 from edgewise.schema.refusals import KEYWORDS, REFUSALS
 from edgewise.schema.rewrites import REWRITES, Schema, drop_null, inline_reference, reference, shorten_default
 
@@ -34,7 +36,14 @@ def convert(schema: Schema, path: str) -> Schema:
 
 
 class _Generator(GenerateJsonSchema):
-    """pydantic leaves a `default_factory` out; the API server must know that default as well."""
+    """pydantic leaves docstrings and `default_factory` out; the API server must know those defaults as well."""
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        model, made = cast("type[Model]", schema["cls"]), super().model_schema(schema)
+        for name, text in docstrings(model).items():
+            member = made["properties"][model.model_fields[name].alias or name]
+            member["description"] = text
+        return made
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         factory = schema.get("default_factory")

@@ -1,6 +1,6 @@
 """A gateway: the runtime without a model. It stands in for a deployment's devices by handing requests to the targets.
 
-`run` is started by edgewise_runtime/__main__.py beside the server. The data plane, its doors and its metrics are those
+`run` is started by edgewise_runtime/commands.py beside the server. The data plane, its doors and its metrics are those
 of a device; only the models are elsewhere (session.py), and what they take and give is asked of the targets
 (scouting.py). It follows the same plan as the devices, and reports, so that a newer plan reaches it as quickly.
 """
