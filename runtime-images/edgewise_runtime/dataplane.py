@@ -64,7 +64,9 @@ class DataPlane:
         return True
 
     def ready(self) -> bool:
-        return self.models.ready and self.access.ready and not self.draining
+        """Also while it drains: Kubernetes sends a pod that ends no new client anyhow, but where there is no other, as
+        on a node whose next pod is still starting; and only as long as this one says that it is ready."""
+        return self.models.ready and self.access.ready
 
     def server_metadata(self) -> dict[str, Any]:
         return {"name": "edgewise", "version": __version__, "extensions": list(EXTENSIONS)}

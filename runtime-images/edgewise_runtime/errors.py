@@ -17,6 +17,7 @@ ServingError 500
 ├── NotServedError 501
 ├── DeadlineError 504
 └── UnavailableError 503
+    ├── ChangingError 503
     └── OverloadedError 429
 """
 
@@ -146,6 +147,12 @@ class UnavailableError(ServingError):
 
     status = 503
     outcome = "unavailable"
+
+
+class ChangingError(UnavailableError):
+    """The model was unloaded to make room for its next version, which is being loaded; try again in a second."""
+
+    retry_after = 1
 
 
 class OverloadedError(UnavailableError):

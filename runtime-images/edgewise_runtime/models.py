@@ -6,16 +6,16 @@ is no longer wanted is closed when the last request that borrowed it has ended.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
-from edgewise.api.edgemodel import Confidence, Task
+from edgewise.api.confidence import Confidence, Task
 from edgewise_runtime.engines.base import Session, TensorSpec
 from edgewise_runtime.engines.traits import traits_of
-from edgewise_runtime.errors import NotFoundError, UnavailableError, shown
+from edgewise_runtime.errors import ChangingError, NotFoundError, UnavailableError, shown
 from edgewise_runtime.escalation.confidence import Sureness, sureness_of
 from edgewise_runtime.tallies import Tallies
 from edgewise_runtime.tuning.choice import Choice
@@ -100,12 +100,20 @@ class Models:
     """Grows with each `replace`."""
     tallies: Tallies = field(default_factory=Tallies)
     _served: dict[str, ServedModel] = field(default_factory=dict)
+    _withdrawn: frozenset[str] = frozenset()
+    """Names of models that are to be served again soon."""
     _loans: dict[int, _Loan] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
         """Whether every model answers: one whose accelerator is gone may have to refuse."""
-        return bool(self._served) and all(model.session.provider for model in self._served.values())
+        complete = bool(self._served) and not self._withdrawn
+        return complete and all(model.session.provider for model in self._served.values())
+
+    @property
+    def lent(self) -> int:
+        """Sessions that are not served any more, and that a request still runs in."""
+        return sum(loan.retired for loan in self._loans.values())
 
     def current(self) -> Mapping[str, ServedModel]:
         """{name: model} as served now; a snapshot."""
@@ -114,10 +122,25 @@ class Models:
     def replace(self, models: Mapping[str, ServedModel], release: str, again: bool = False) -> None:
         """Requests that come after this call are answered by `models` alone; a session in both is kept open. `again`:
         the release failed here before, and is to be judged anew."""
-        self._served = dict(models)
+        self._withdrawn = frozenset()
         self.release = release
-        self.generation += 1
         self.tallies.serve(release, again)
+        self._serve(models)
+
+    def withdraw(self, keep: Iterable[Session]) -> None:
+        """Until the next `replace` those models alone answer that run in sessions of `keep`. Who asks for another one
+        is told to come again: ChangingError."""
+        kept = {id(session) for session in keep}
+        staying = {
+            name: model for name, model in self._served.items() if {id(session) for session in model.sessions} <= kept
+        }
+        self._withdrawn |= self._served.keys() - staying.keys()
+        self.release = None
+        self._serve(staying)
+
+    def _serve(self, models: Mapping[str, ServedModel]) -> None:
+        self._served = dict(models)
+        self.generation += 1
         wanted = {id(session): session for model in models.values() for session in model.sessions}
         for key, session in wanted.items():
             self._loans.setdefault(key, _Loan(session))
@@ -129,6 +152,8 @@ class Models:
     def find(self, name: str, version: str | None = None) -> ServedModel:
         """The model of that name, and version if given. NotFoundError; UnavailableError before the first load."""
         model = self._served.get(name)
+        if model is None and name in self._withdrawn:
+            raise ChangingError(f"{shown(name)} is being replaced by its next version; try again in a second")
         if model is None and not self._served:
             raise UnavailableError("no model is loaded yet; try again soon")
         if model is None:

@@ -1,4 +1,4 @@
-"""Puts models on the network, and takes them off without losing a request. Made by commands.py, steered by the agent."""
+"""Puts models on the network, and takes them off without losing a request. Made by commands.py, led by the agent."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Server:
         log.info("serving on port %s, metrics on port %d", ports, self.metrics_port)
 
     async def drain(self, grace: float) -> None:
-        """Not ready from now on, but answering until Services have forgotten this pod; then finishes what is in flight.
+        """Answers on until Services have forgotten this pod, and a successor is there; then ends what is in flight.
 
         Done at the latest after `grace` seconds, when connections are cut. A second call does nothing."""
         if self._drained:

@@ -107,6 +107,12 @@ def test_conditions_release_and_a_row_for_each_node(with_kinds: ApiServer, pi: s
     assert lines[4:] == ["and 2 more that nothing fits; the first 10 are shown"]
 
 
+def test_who_signed_what_serves_is_told(with_kinds: ApiServer, digits: str) -> None:
+    signed = {**STATUS["release"], "signers": [{"model": "digits", "key": "9f2c01ab34cd"}]}
+    write_status(with_kinds.client, named(SMALL_DEPLOYMENT, digits), {**STATUS, "release": signed})
+    assert "signed   digits by 9f2c01ab34cd" in status(with_kinds.kubeconfig, digits).stdout.splitlines()
+
+
 def test_a_gateway_that_answers_is_told_and_is_no_device(with_kinds: ApiServer, pi: str, digits: str) -> None:
     relieved = {"servedBy": "Gateway", "gateway": {"workload": "digits-gateway", "tookOverAt": "2026-01-31T12:00:00Z"}}
     write_status(with_kinds.client, named(SMALL_DEPLOYMENT, digits), {**STATUS, **relieved})

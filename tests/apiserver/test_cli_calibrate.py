@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import yaml
 
-from edgewise.api.edgemodel import Confidence
+from edgewise.api.confidence import Confidence
 from examples.models.digits.train import HERE
 from tests.apiserver.test_crds import apply, objects
 from tests.cases.manifests import SMALL_DEPLOYMENT, SMALL_MODEL, Manifest

@@ -1,6 +1,7 @@
 """What `python -m tests.bench.<name> [--only FIGURE,FIGURE]` does: measure in turns, print the table, write the JSON.
 
-A part of the figures is written to build/bench/partial/: build/bench/<name>.json is always one whole run.
+A part of the figures is written to build/bench/partial/: build/bench/<name>.json is always one whole run. What was
+measured so far is there, too, should the run be ended.
 """
 
 import argparse
@@ -12,21 +13,26 @@ from pkgutil import resolve_name
 from tests.bench.figures import FOLDER, Report
 from tests.cluster.progress import say
 
+PARTIAL = FOLDER / "partial"
+
 
 def measure(report: Report, figures: Mapping[str, str], before_each: Callable[[], None] = lambda: None) -> None:
     """`figures`: {name: "module:function"}, imported when it is its turn and called with the report.
 
     One that breaks is told, and the others go on: a quarter of an hour of them must not be lost. Exits with 1 then."""
     wanted, broken = _wanted(report.name, figures), []
-    for name in wanted or figures:
-        say(name)
+    names = wanted or list(figures)
+    for number, name in enumerate(names, 1):
+        say(f"{name} ({number} of {len(names)})")
         before_each()
         try:
             resolve_name(figures[name])(report)
         except Exception:  # noqa: BLE001  said above
             traceback.print_exc()
             broken.append(name)
-    say(f"wrote {report.write(FOLDER / 'partial' if wanted else FOLDER)}")
+        finally:
+            report.save(PARTIAL)
+    say(f"wrote {report.write(PARTIAL if wanted else FOLDER)}")
     if broken:
         sys.exit(f"could not be measured: {', '.join(broken)}")
 

@@ -57,6 +57,15 @@ class Report:
 
     def write(self, folder: Path = FOLDER) -> Path:
         """<folder>/<name>.json, and the table."""
+        path = self.save(folder)
+        console = Console(highlight=False)
+        console.print(self._table())
+        for contestant, settings in self.settings.items():
+            console.print(f"[bold]{contestant}[/] {settings}", style="dim")
+        return path
+
+    def save(self, folder: Path) -> Path:
+        """<folder>/<name>.json."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.name}.json"
         body = {
@@ -71,10 +80,6 @@ class Report:
             "figures": [_plain(figure) for figure in self.figures],
         }
         path.write_text(json.dumps(body, indent=1) + "\n")
-        console = Console(highlight=False)
-        console.print(self._table())
-        for contestant, settings in self.settings.items():
-            console.print(f"[bold]{contestant}[/] {settings}", style="dim")
         return path
 
     def _table(self) -> Table:

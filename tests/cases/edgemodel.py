@@ -16,6 +16,8 @@ ONE_OF_POST = "set exactly one of softmax, sigmoid, topK, nms, textBoxes, ctcDec
 PRE_RULE = "pre must begin with decodeImage and end with normalise, if any, and toTensor"
 POST_RULE = "post may hold one of topK, nms, textBoxes and ctcDecode, as its last step"
 KEY: Manifest = {"secretRef": {"name": "keys", "key": "model.pub"}}
+ENCRYPTION: Manifest = {"keySecretRef": {"name": "keys", "key": "model.key"}}
+COPY: Manifest = {"uri": "https://models.example/digits.packed", "sha256": SHA}
 ONE_OF_TEST = "set exactly one of source, inline"
 
 ACCEPTED = (
@@ -55,6 +57,7 @@ ACCEPTED = (
             "labelsFrom": "character",
         },
     ),
+    accepted("an encrypted model", SMALL_MODEL, "spec.encryption", ENCRYPTION),
     accepted("an empty processing", SMALL_MODEL, "spec.processing", {}),
 )  # fmt: skip
 
@@ -140,6 +143,10 @@ REFUSED = (
             [{"fromSha256": SHA, "uri": "https://e.example/d", "sha256": SHA, "mirrors": ["https://e.example/d"] * 9}]),
     refused("two patches from one file", MODEL, "spec.variants[0].deltas",
             [{"fromSha256": SHA, "uri": "https://e.example/d", "sha256": SHA}] * 2, "Duplicate value"),
+    refused("an encrypted model with a delta", changed(SMALL_MODEL, "spec.encryption", ENCRYPTION),
+            "spec.variants[0].deltas", [{**COPY, "fromSha256": SHA}], "an encrypted model has no deltas"),
+    refused("an encrypted model with a compressed copy", changed(SMALL_MODEL, "spec.encryption", ENCRYPTION),
+            "spec.variants[0].source.compressed", COPY, "an encrypted model has no deltas and no compressed copies"),
     refused("required verification without keys", MODEL, "spec.verification", {"required": True},
             "required needs at least one of publicKeys"),
     refused("required verification without a signature", MODEL, "spec.verification.signature", ABSENT,

@@ -153,7 +153,6 @@ FULL_MODEL = manifest(
             "signature": {**SMALL, "uri": "oci://registry.example/digits:int8#model.sig"},
             "manifest": {**SMALL, "uri": "oci://registry.example/digits:int8#edgewise.json"},
         },
-        "encryption": {"keySecretRef": {"name": "keys", "key": "model.key"}},
         "revisionHistoryLimit": 5,
     },
 )

@@ -22,10 +22,12 @@ DEPLOYMENT_STATUS = {
     "release": {
         "stable": "digits-1a2b3c", "target": "digits-4d5e6f", "previous": "digits-0",
         "rejected": ["digits-9"], "retried": "digits-8",
+        "signers": [{"model": "digits", "key": "9f2c01ab34cd"}],
     },
     "nodes": {"matched": 5, "ready": 4, "updated": 3, "offline": 1, "failed": 0, "unplaced": 1},
     "rollout": {
         "release": "digits-4d5e6f",
+        "pods": "pods-0a1b2c3d",
         "startedAt": "2026-01-31T23:00:00Z",
         "replaced": 1,
         "wave": 1,
@@ -35,6 +37,12 @@ DEPLOYMENT_STATUS = {
         "evidence": "412 requests, 0 errors",
         "reason": "soaking",
     },
+    "moves": [
+        {"from": "generic-arm64", "to": "coral-usb", "nodes": 5, "moved": 3, "trying": ["pi-4"],
+         "triedAt": "2026-01-31T23:59:59Z", "attempt": "digits-1a2b3c/9f2c01ab34", "refused": "pi-3 does not serve",
+         "wave": 1, "waves": 3, "startedAt": "2026-01-31T23:00:00Z", "waveStartedAt": "2026-01-31T23:30:00Z",
+         "soakEndsAt": "2026-02-01T00:09:59Z", "reason": "Soaking: it soaks"},
+    ],
     "profiles": [
         {"name": "coral-usb", "variant": "digits/int8", "workload": "digits-coral-usb", "nodes": 2, "ready": 2,
          "reason": "", "measured": [MEASUREMENT]},

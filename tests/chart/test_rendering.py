@@ -15,7 +15,7 @@ from edgewise.api.edgedeployment import EdgeDeployment
 from edgewise.api.gateway import Gateway
 from edgewise.core.children import gateway, pods
 from tests.chart.golden import GOLDEN, rendered
-from tests.chart.helm import CHART, RELEASE, Helm, one, operator_container, operator_pod
+from tests.chart.helm import CHART, RELEASE, Helm, environment, one, operator_container, operator_pod
 from tests.cluster.binaries import KUBERNETES_VERSION
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -73,6 +73,14 @@ def test_a_value_reaches_the_operator_pod(
     file = tmp_path / "values.yaml"
     file.write_text(yaml.safe_dump({key: yaml.safe_load(value)}))
     assert operator_pod(helm_4.manifests("-f", file))["spec"][member] == wanted
+
+
+def test_the_secret_for_prometheus_is_mounted_where_the_operator_looks_for_it(helm_4: Helm) -> None:
+    manifests = helm_4.manifests("--set", "prometheus.secret=reader")
+    mounts = {mount["name"]: mount["mountPath"] for mount in operator_container(manifests)["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in operator_pod(manifests)["spec"]["volumes"]}
+    assert volumes["prometheus"]["secret"]["secretName"] == "reader"
+    assert mounts["prometheus"] == environment(manifests)["EDGEWISE_PROMETHEUS_CREDENTIALS"]
 
 
 def test_annotations_reach_the_pod(helm_4: Helm) -> None:

@@ -27,6 +27,7 @@ TOLD: dict[str, tuple[dict[str, Any], str, object]] = {
         "https://10.8.0.1:443/v1/report",
     ),
     "a certificate of one's own": ({"reports": {"certificateSecret": "mine"}}, "certificate_secret", "mine"),
+    "how many may report at the same time": ({"reports": {"connections": 64}}, "report_connections", 64),
     "no chosen image by default": ({}, "images", {}),
     "a chosen image": ({"runtimeImages": {"jetson-6": "r.io/j:6"}}, "images", {"jetson-6": "r.io/j:6"}),
     "two chosen images": (
@@ -47,6 +48,14 @@ TOLD: dict[str, tuple[dict[str, Any], str, object]] = {
     "files of the nodes": ({"fileRoot": "/srv/models"}, "file_root", "/srv/models"),
     "all namespaces by default": ({}, "watch_namespaces", ()),
     "namespaces to serve": ({"watchNamespaces": ["a", "b"]}, "watch_namespaces", ("a", "b")),
+    "no Prometheus by default": ({}, "prometheus_url", ""),
+    "a Prometheus": ({"prometheus": {"url": "http://p.m.svc:9090"}}, "prometheus_url", "http://p.m.svc:9090"),
+    "nothing to show it by default": ({}, "prometheus_credentials", ""),
+    "what to show it": (
+        {"prometheus": {"url": "https://p:9090", "secret": "reader"}},
+        "prometheus_credentials",
+        "/etc/edgewise/prometheus",
+    ),
     "the catalogue": ({}, "catalogue", True),
     "no catalogue": ({"catalogue": {"enabled": False}}, "catalogue", False),
     "a grace period": ({"labelGracePeriod": 60}, "label_grace", 60.0),

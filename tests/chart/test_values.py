@@ -35,6 +35,9 @@ REFUSED = {
     ),
     "a registry with a slash at the end": ("registry=example.com/", "at '/registry': 'example.com/' does not match"),
     "a tag within the repository": ("image.repository=example.com/op:1", "at '/image/repository'"),
+    "a Prometheus without a scheme": ("prometheus.url=prometheus:9090", "at '/prometheus/url': 'prometheus:9090' does"),
+    "a password in an address": ("prometheus.url=http://me:secret@prometheus", "at '/prometheus/url'"),
+    "hardly any connections": ("reports.connections=4", "at '/reports/connections': minimum"),
     "a short digest": ("image.digest=sha256:abc", "at '/image/digest': 'sha256:abc' does not match pattern"),
     "a tag that YAML reads as a number": ("image.tag=1", "at '/image/tag': got number, want string"),
     "a runtime image that is not pinned": ("runtimeImages.cpu=example.com:5000/r", "at '/runtimeImages/cpu'"),
@@ -44,6 +47,7 @@ REFUSED = {
 
 TAKEN = {
     "a registry with a port and a path": "registry=registry.local:5000/edge",
+    "a Prometheus below a path": "prometheus.url=https://mimir.example:8443/prometheus",
     "a tag": "image.tag=0.1.0-rc.1",
     "a digest": f"image.digest={DIGEST}",
     "a runtime image by tag": "runtimeImages.jetson-6=registry.local:5000/edge/jetson:6.1",

@@ -1,6 +1,7 @@
 """The command line of the test cluster: `python -m tests.cluster --help`."""
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -48,7 +49,7 @@ def heal(cluster: Cluster, options: argparse.Namespace) -> None:
 
 
 def slow(cluster: Cluster, options: argparse.Namespace) -> None:
-    cluster[options.node].slow(options.delay, options.loss)
+    cluster[options.node].slow(options.delay, options.loss, options.rate)
 
 
 def reboot(cluster: Cluster, options: argparse.Namespace) -> None:
@@ -96,10 +97,11 @@ def parser() -> argparse.ArgumentParser:
     command(status, "what runs")
     command(cut, "unplug a node from the network").add_argument("node")
     command(heal, "plug a node in again, at full speed").add_argument("node")
-    slowing = command(slow, "delay a node's link and lose some of its frames")
+    slowing = command(slow, "make a node's link late, lossy and thin")
     slowing.add_argument("node")
     slowing.add_argument("--delay", type=seconds, default=0.0, help="a way, such as 40ms")
     slowing.add_argument("--loss", type=float, default=0.0, help="share of frames, such as 0.05")
+    slowing.add_argument("--rate", type=float, default=math.inf, metavar="BITS", help="a second, such as 1e6")
     command(reboot, "power-cycle a node").add_argument("node")
     loading = command(load, "import an image archive")
     loading.add_argument("archive", type=Path)

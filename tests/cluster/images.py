@@ -48,7 +48,7 @@ class Image:
 
 
 IMAGES = (
-    Image("operator", Path("operator/Containerfile"), (Path("operator/requirements.txt"),)),
+    Image("operator", Path("operator/Containerfile"), (Path("operator/requirements.txt"),), nodes=("cloud-0",)),
     Image("runtime-cpu", Path("runtime-images/cpu/Containerfile"), (Path("runtime-images/requirements"),)),
     Image(
         "triton",

@@ -1,4 +1,4 @@
-"""The wire between a node and the site's switch (a bridge): it can be cut, healed and made slow.
+"""The wire between a node and the site's switch (a bridge): it can be cut, healed, made slow and made thin.
 
 A slow wire goes through a TAP device and `relay.py`, since many kernels have no netem. Offloads are off from the start:
 what the relay carries are real frames, with real checksums.
@@ -33,8 +33,9 @@ class Link:
         run("ip", "route", "replace", self.spec.pod_network, "via", self.spec.address, "dev", BRIDGE)
 
     def remove(self) -> None:
-        """Takes the wire away, both ends."""
-        self.unslow()
+        """Takes the wire away, both ends; a machine that lost its power may have taken one along."""
+        self._relays.stop(self.spec.name)
+        _delete(self.tap)
         _delete(self.name)
         succeeds("ip", "route", "delete", self.spec.pod_network)
 
@@ -54,21 +55,31 @@ class Link:
         """Whether the wire goes through a relay."""
         return _exists(self.tap)
 
+    @property
+    def carried(self) -> int:
+        """Bytes of the frames that went to the node so far."""
+        return int(Path(f"/sys/class/net/{self.name}/statistics/tx_bytes").read_text())
+
     def cut(self) -> None:
         """Unplugs the wire: the node loses its carrier, its pods and local addresses go on."""
         run("ip", "link", "set", self.name, "down")
 
+    def plug(self) -> None:
+        """Plugs the wire in again, as it was."""
+        run("ip", "link", "set", self.name, "up")
+
     def heal(self) -> None:
         """Plugs the wire in again, at full speed."""
         self.unslow()
-        run("ip", "link", "set", self.name, "up")
+        self.plug()
 
-    def slow(self, delay: float, loss: float) -> None:
-        """Delays every frame by `delay` seconds a way, and drops the share `loss` (0 to 1) of them."""
+    def slow(self, delay: float, loss: float, rate: float) -> None:
+        """Delays every frame by `delay` seconds a way, drops the share `loss` (0 to 1) of them, and lets `rate` bits a
+        second through, either way."""
         self.unslow()
         run("ip", "tuntap", "add", "dev", self.tap, "mode", "tap")
         run("ip", "link", "set", self.tap, "up")
-        relay = [sys.executable, str(paths.HERE / "relay.py"), self.tap, self.name, str(delay), str(loss)]
+        relay = [sys.executable, str(paths.HERE / "relay.py"), self.tap, self.name, *map(str, (delay, loss, rate / 8))]
         process = self._relays.start(self.spec.name, relay)
         wait_for(f"the relay of {self.spec.name} carries", self._carries, process)
         run("ip", "link", "set", self.name, "nomaster")

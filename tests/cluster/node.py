@@ -1,5 +1,6 @@
 """A real node of the cluster, and everything a test may do to it."""
 
+import math
 import signal
 import socket
 import subprocess
@@ -95,9 +96,14 @@ class Node:
         """Plugs the node in again, at full speed."""
         self.link.heal()
 
-    def slow(self, delay: float, loss: float = 0.0) -> None:
-        """Delays every frame by `delay` seconds a way and drops the share `loss` of them, until `heal`."""
-        self.link.slow(delay, loss)
+    def plug(self) -> None:
+        """Plugs the node in again, its link as slow as it was."""
+        self.link.plug()
+
+    def slow(self, delay: float = 0.0, loss: float = 0.0, rate: float = math.inf) -> None:
+        """Delays every frame by `delay` seconds a way, drops the share `loss` of them and lets `rate` bits a second
+        through, until `heal`."""
+        self.link.slow(delay, loss, rate)
 
     @contextmanager
     def silent_kubelet(self) -> Iterator[None]:

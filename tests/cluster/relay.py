@@ -1,6 +1,7 @@
-"""Carries Ethernet frames between a TAP device and a network interface, late, and not all of them.
+"""Carries Ethernet frames between a TAP device and a network interface, late, so many a second, and not all of them.
 
-Run as a program of its own by `link.py`: relay.py TAP INTERFACE DELAY_SECONDS LOSS_SHARE. Only the standard library.
+Run as a program of its own by `link.py`: relay.py TAP INTERFACE DELAY_SECONDS LOSS_SHARE BYTES_A_SECOND. Only the
+standard library.
 """
 
 import asyncio
@@ -12,12 +13,14 @@ import struct
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
 _TUNSETIFF = 0x400454CA
 _IFF_TAP, _IFF_NO_PI = 0x0002, 0x1000
 _EVERY_PROTOCOL = 0x0003
 _PACKET_OUTGOING = 4
 _FRAME = 65535
+QUEUE_SECONDS = 0.3  # of frames that wait for a thin wire; a modem has about as much memory, and drops the rest
 
 
 def open_tap(name: str) -> int:
@@ -35,23 +38,48 @@ def open_interface(name: str) -> socket.socket:
     return raw
 
 
-async def relay(tap: int, interface: socket.socket, delay: float, loss: float) -> None:
+@dataclass(frozen=True)
+class Wire:
+    """What it does to frames, either way."""
+
+    delay: float
+    loss: float
+    rate: float
+    """Bytes a second; infinite: as many as come."""
+
+
+class Lane:
+    """One way of the wire: frames leave one after the other, in the order in which they came."""
+
+    def __init__(self, wire: Wire, write: Callable[[bytes], object]) -> None:
+        self._wire = wire
+        self._write = write
+        self._loop = asyncio.get_running_loop()
+        self._free = 0.0
+
+    def carry(self, frame: bytes) -> None:
+        now = self._loop.time()
+        begins = max(now, self._free)
+        if begins - now > QUEUE_SECONDS or random.random() < self._wire.loss:
+            return
+        self._free = begins + len(frame) / self._wire.rate
+        self._loop.call_at(self._free + self._wire.delay, _written, self._write, frame)
+
+
+async def relay(tap: int, interface: socket.socket, wire: Wire) -> None:
     """Carries frames both ways until cancelled. A frame that a device does not take is lost, as on a wire."""
     loop = asyncio.get_running_loop()
-
-    def later(write: Callable[[bytes], object], frame: bytes) -> None:
-        if random.random() >= loss:
-            loop.call_later(delay, _written, write, frame)
+    to_node, to_bridge = Lane(wire, interface.send), Lane(wire, lambda frame: os.write(tap, frame))
 
     def from_bridge() -> None:
         with suppress(OSError):
-            later(interface.send, os.read(tap, _FRAME))
+            to_node.carry(os.read(tap, _FRAME))
 
     def from_node() -> None:
         with suppress(OSError):  # the wire is cut
             frame, sender = interface.recvfrom(_FRAME)
             if sender[2] != _PACKET_OUTGOING:  # what we sent ourselves comes by as well
-                later(lambda late: os.write(tap, late), frame)
+                to_bridge.carry(frame)
 
     loop.add_reader(tap, from_bridge)
     loop.add_reader(interface, from_node)
@@ -64,4 +92,4 @@ def _written(write: Callable[[bytes], object], frame: bytes) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(relay(open_tap(sys.argv[1]), open_interface(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])))
+    asyncio.run(relay(open_tap(sys.argv[1]), open_interface(sys.argv[2]), Wire(*map(float, sys.argv[3:6]))))

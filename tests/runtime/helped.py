@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from edgewise.api.edgemodel import Confidence
+from edgewise.api.confidence import Confidence
 from edgewise.api.escalation import Budget, EscalationWhen
 from edgewise.contract.plan import PlanEscalation, PlanTarget
 from edgewise_runtime.escalation.policy import Escalator

@@ -12,7 +12,7 @@ import aiohttp
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.api.edgemodel import Confidence
+from edgewise.api.confidence import Confidence
 from edgewise_runtime.engines import load
 from edgewise_runtime.engines.base import EngineOptions
 from edgewise_runtime.models import Models, ServedModel
@@ -80,9 +80,9 @@ def ones(rows: int, columns: int) -> NDArray[Any]:
 
 
 @contextlib.asynccontextmanager
-async def running(*models: ServedModel, **settings: Any) -> AsyncIterator[Running]:
-    """Serves `models` as release r1; `settings` differ from the defaults."""
-    held = Models()
+async def running(*models: ServedModel, held: Models | None = None, **settings: Any) -> AsyncIterator[Running]:
+    """Serves `models` as release r1, or whatever `held` does; `settings` differ from the defaults."""
+    held = Models() if held is None else held
     if models:
         held.replace({model.name: model for model in models}, "r1")
     defaults: dict[str, Any] = {"host": "127.0.0.1", "http_port": 0, "grpc_port": 0, "metrics_port": 0, "quiet": 0.0}

@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 import numpy as np
 
-from edgewise.api.edgemodel import Confidence
+from edgewise.api.confidence import Confidence
 from edgewise.contract.plan import Build, Plan, PlanRelease, ProfilePlan, ReleaseModel
 from tests.runtime import tinyonnx
 from tests.runtime.agent.documents import plan, source

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgewise.api.edgemodel import Confidence, Method
+from edgewise.api.confidence import Confidence, Method
 from edgewise.api.escalation import EscalationWhen
 from edgewise.cli.calibration.judging import Setting, confidence, judge
 from edgewise.cli.calibration.samples import Samples, checked

@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgewise.api.base import SecretKeyRef
-from edgewise.api.edgemodel import Confidence
+from edgewise.api.confidence import Confidence
 from edgewise.api.escalation import Budget, EscalationWhen, Tls
 from edgewise.contract.plan import PlanEscalation, PlanTarget
 from edgewise_runtime.escalation.breaker import FAILURES, State

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from edgewise.api.edgemodel import Confidence
+from edgewise.api.confidence import Confidence
 from edgewise_runtime.engines.base import Array, ModelLoadError, TensorSpec
 from edgewise_runtime.errors import NotFoundError, UnavailableError
 from edgewise_runtime.models import Models, ServedModel

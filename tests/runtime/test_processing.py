@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tritonclient.http as triton
 
-from edgewise.api.edgemodel import Confidence
+from edgewise.api.confidence import Confidence
 from edgewise.api.escalation import Budget, EscalationWhen
 from edgewise.api.processing import Processing
 from edgewise.contract.plan import PlanEscalation, PlanTarget

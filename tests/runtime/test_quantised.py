@@ -10,7 +10,7 @@ import pytest
 import tritonclient.grpc.aio as triton_grpc
 import tritonclient.http.aio as triton_http
 
-from edgewise.api.edgemodel import Confidence
+from edgewise.api.confidence import Confidence
 from edgewise_runtime.engines import load
 from edgewise_runtime.engines.base import EngineOptions
 from edgewise_runtime.models import ServedModel

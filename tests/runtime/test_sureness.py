@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgewise.api.edgemodel import Confidence, Task
+from edgewise.api.confidence import Confidence, Task
 from edgewise_runtime.engines.base import ModelLoadError, Quantization, TensorSpec
 from edgewise_runtime.escalation.confidence import Sureness, sureness_of
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgewise.api.names import POKE_ANNOTATION, PROFILE_LABEL, REPORT_AUDIENCE
+from edgewise.api.names import POKE_ANNOTATION, PROFILE_LABEL, PULL_ROLE, REPORT_AUDIENCE, ROLE_LABEL
 from edgewise.contract.plan import PLAN_KEY, Plan
 from tests.cluster.client import ApiError
 from tests.scale.api import Api, Body
@@ -49,6 +49,10 @@ class Kubelets:
     machines: Mapping[str, Machine]
     folder: Path
     announced: list[Announced] = field(default_factory=list)
+    pulled: list[tuple[str, str]] = field(default_factory=list)
+    """(node, image) that pods brought there which are for nothing else, in their order."""
+    unknown_images: dict[str, str] = field(default_factory=dict)
+    """Image that no registry has -> what it answers."""
     _pods: dict[str, _Pod] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -101,6 +105,9 @@ class Kubelets:
         await machine.link.wait()
         path = f"/api/v1/namespaces/{self.namespace}/pods/{pod['metadata']['name']}"
         try:
+            if pod["metadata"]["labels"].get(ROLE_LABEL) == PULL_ROLE:
+                await self._pull(pod, path, machine)
+                return
             device = await self._started(pod, path, machine)
         except ApiError as error:
             if error.status in (404, 409):  # deleted meanwhile
@@ -111,10 +118,23 @@ class Kubelets:
             await device.ready.wait()
             await self._say(path, _running(machine, ready=True))
 
+    async def _pull(self, pod: Body, path: str, machine: Machine) -> None:
+        """The image of a pod that is there for nothing else; it sleeps from then on."""
+        await self._bind(pod, path, machine)
+        image = pod["spec"]["containers"][0]["image"]
+        if why := self.unknown_images.get(image):
+            await self._say(path, _pulling(image, "", {"waiting": {"reason": "ErrImagePull", "message": why}}))
+        else:
+            self.pulled.append((machine.name, image))
+            await self._say(path, _pulling(image, f"sha256:{image}", {"running": {}}))
+
+    async def _bind(self, pod: Body, path: str, machine: Machine) -> None:
+        if not pod["spec"].get("nodeName"):
+            await self.api.post(f"{path}/binding", _binding(pod["metadata"]["name"], machine.name))
+
     async def _started(self, pod: Body, path: str, machine: Machine) -> Device:
         meta = pod["metadata"]
-        if not pod["spec"].get("nodeName"):
-            await self.api.post(f"{path}/binding", _binding(meta["name"], machine.name))
+        await self._bind(pod, path, machine)
         home = self.folder / meta["uid"]
         home.mkdir()
         (home / "token").write_text(await self._token(meta))
@@ -152,6 +172,11 @@ def _node_of(pod: Body) -> str:
 
 def _binding(pod: str, node: str) -> Body:
     return {"metadata": {"name": pod}, "target": {"apiVersion": "v1", "kind": "Node", "name": node}}
+
+
+def _pulling(image: str, image_id: str, state: Body) -> Body:
+    container = {"name": PULL_ROLE, "image": image, "imageID": image_id, "ready": bool(image_id), "restartCount": 0}
+    return {"phase": "Pending", "containerStatuses": [{**container, "state": state}]}
 
 
 def _running(machine: Machine, ready: bool) -> Body:

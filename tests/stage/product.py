@@ -16,6 +16,7 @@ from tests.stage.kubectl import Kubectl
 SYSTEM = "edgewise-system"
 DEMO = "edgewise-demo"
 CHART = Path("charts/edgewise")
+CACHE_ROOT = "/var/lib/edgewise"  # each node of the embedded cluster has its own
 FLAVOURS = ("cpu", "openvino", "jetson-6", "jetson-7")
 
 
@@ -44,6 +45,11 @@ class Product:
     def status(self, deployment: str = "digits") -> dict[str, Any]:
         found: dict[str, Any] = self.kubectl.get("edgedeployment", deployment).get("status", {})
         return found
+
+
+def is_ready(pod: dict[str, Any]) -> bool:
+    """Whether the kubelet says so of it."""
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", ()))
 
 
 def raise_curtain(registry: str = "") -> Product:
@@ -84,6 +90,8 @@ def install(product: Product, *more: str, binary: Path | None = None) -> None:
         "runtimeImages": dict.fromkeys(FLAVOURS, product.images["runtime-cpu"]),
         "nodeSelector": {parts.CLOUD: parts.CLOUD_VALUE},
     }
+    if not users_kubeconfig():
+        values["cacheRoot"] = CACHE_ROOT
     chosen = [f"--set-json={key}={json.dumps(value)}" for key, value in values.items()]
     helm(product, "upgrade", "--install", "edgewise", CHART, *chosen, *more, "--wait", "--timeout", "3m", binary=binary)
 

@@ -5,7 +5,7 @@ import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,12 +39,20 @@ def prometheus(product: Product, folder: Path) -> Iterator[Prometheus]:
     """Scrapes the operator and all runtime pods every second."""
     operator = product.system.get("pods", "", "-l", "app.kubernetes.io/component=operator")["items"]
     runtimes = product.kubectl.get("pods", "", "-l", "edgewise.dev/role=runtime")["items"]
-    jobs = [
-        _job("operator", [f"{pod['status']['podIP']}:8080" for pod in operator]),
-        _job("runtime", [f"{pod['status']['podIP']}:8002" for pod in runtimes if "podIP" in pod["status"]]),
-    ]
+    jobs = {
+        "operator": [f"{pod['status']['podIP']}:8080" for pod in operator],
+        "runtime": [f"{pod['status']['podIP']}:8002" for pod in runtimes if "podIP" in pod["status"]],
+    }
+    with scraping(jobs, folder) as running:
+        yield running
+
+
+@contextmanager
+def scraping(jobs: Mapping[str, list[str]], folder: Path) -> Iterator[Prometheus]:
+    """The addresses of each job, every second. Its files and its log are kept in `folder`."""
     config = folder / "prometheus.yml"
-    config.write_text(yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": jobs}))
+    scrapes = [{"job_name": name, "static_configs": [{"targets": targets}]} for name, targets in jobs.items()]
+    config.write_text(yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": scrapes}))
     address = f"127.0.0.1:{free_port()}"
     argv = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
     with (folder / "prometheus.log").open("w") as log:
@@ -55,10 +63,6 @@ def prometheus(product: Product, folder: Path) -> Iterator[Prometheus]:
         finally:
             process.terminate()
             process.wait(10)
-
-
-def _job(name: str, targets: list[str]) -> dict[str, object]:
-    return {"job_name": name, "static_configs": [{"targets": targets}]}
 
 
 def _ready(address: str) -> bool:

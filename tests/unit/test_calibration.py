@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgewise.api.edgemodel import Confidence
+from edgewise.api.confidence import Confidence
 from edgewise.cli.calibration.likelihood import COLDEST, HOTTEST, fitted_temperature, nll
 from edgewise.cli.calibration.reliability import calibration_error, reliability
 from edgewise.cli.calibration.resampling import interval

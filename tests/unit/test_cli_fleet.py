@@ -245,6 +245,21 @@ ROLLOUTS: dict[str, tuple[Body, str]] = {
         f"2.0.0-b in wave 2 of 3 (until {LATER}); Soaking: its devices serve it; it soaks; 3 of 3 devices serve it",
     ),
     "it has just begun": ({"rollout": {"release": "2.0.0-b", "wave": 0, "waves": 3}}, "2.0.0-b in wave 0 of 3"),
+    "only pods change": (
+        {"rollout": {**SOAKING, "pods": "pods-1"}, "release": {"stable": "2.0.0-b", "target": "2.0.0-b"}},
+        f"pods-1 in wave 2 of 3 (until {LATER}); Soaking: its devices serve it; it soaks; 3 of 3 devices serve it",
+    ),
+    "pods change with a release": (
+        {"rollout": {**GOING, "pods": "pods-1"}, "release": {"stable": "1.0.0-a", "target": "2.0.0-b"}},
+        "2.0.0-b in wave 2 of 3; 3 of 3 devices serve it",
+    ),
+    "pods were rejected": (
+        {
+            "rollout": {**FAILED, "pods": "pods-1"},
+            "release": {"stable": "2.0.0-b", "target": "2.0.0-b", "rejected": ["pods-1"]},
+        },
+        "pods-1 rejected in wave 2 of 3; ErrorRate: 12 % of its requests fail; 3 of 3 devices serve it",
+    ),
     "it was rejected": (
         {"rollout": FAILED, "release": {"target": "1.0.0-a", "rejected": ["2.0.0-b"]}},
         "2.0.0-b rejected in wave 2 of 3; ErrorRate: 12 % of its requests fail; 3 of 3 devices serve it",

@@ -81,7 +81,31 @@ def test_a_pod_on_its_way_out_gets_no_requests() -> None:
     assert not project(body).value.endpoint
 
 
-@pytest.mark.parametrize(("labels", "role"), [({}, "runtime"), ({ROLE_LABEL: "gateway"}, "gateway")])
+@pytest.mark.parametrize(
+    ("container", "pulled"),
+    [
+        pytest.param({"state": {"waiting": {"reason": "ContainerCreating"}}, "imageID": ""}, False, id="on its way"),
+        pytest.param({"state": {"waiting": {"reason": "ErrImagePull"}}, "imageID": ""}, False, id="not to be had"),
+        pytest.param({"state": {"running": {}}, "imageID": "sha256:1"}, True, id="running"),
+        pytest.param({"state": {"terminated": {"exitCode": 127}}, "imageID": "sha256:1"}, True, id="no such command"),
+        pytest.param({"state": {"waiting": {"reason": "CreateContainerError"}}, "imageID": ""}, True, id="not made"),
+    ],
+)
+def test_a_kubelet_that_has_tried_to_start_a_pod_has_its_image(container: dict[str, Any], pulled: bool) -> None:
+    assert project(bodies.pod(containerStatuses=[container])).value.pulled is pulled
+
+
+def test_a_pod_says_what_it_runs_and_since_when_it_is_there() -> None:
+    body = bodies.pod()
+    body["spec"]["containers"] = [{"name": "runtime", "image": "runtime:1"}]
+    pod = project(body).value
+    assert (pod.image, pod.created) == ("runtime:1", 1767261600.0)
+
+
+ROLES = [({}, "runtime"), ({ROLE_LABEL: "gateway"}, "gateway"), ({ROLE_LABEL: "pull"}, "pull")]
+
+
+@pytest.mark.parametrize(("labels", "role"), ROLES)
 def test_pods_and_workloads_say_whether_they_are_a_gateways(labels: dict[str, str], role: str) -> None:
     for body in (bodies.pod(), bodies.daemon_set()):
         body["metadata"]["labels"] |= labels

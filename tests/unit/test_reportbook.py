@@ -55,3 +55,11 @@ def test_a_count_that_was_seen_is_not_lowered_by_the_next_reports_of_the_pod() -
     book.enter(report("another", r2=Counters(requests=3)), 1.0)
     kept = {pod: received.report.counters["r2"].requests for pod, received in book.of("edge", "digits").items()}
     assert kept == {"p": 100, "another": 3}
+
+
+@pytest.mark.parametrize(("devices", "seconds"), [(0, 0), (1, 0), (2, 0.001), (101, 0.1), (700, 0.5)])
+def test_news_waits_the_longer_for_that_of_others_the_more_devices_there_are(devices: int, seconds: float) -> None:
+    book = ReportBook()
+    for number in range(devices):
+        book.enter(report(pod=f"p{number}"), 1.0)
+    assert book.patience(REF.namespace, REF.name) == pytest.approx(seconds)

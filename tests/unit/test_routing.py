@@ -47,7 +47,11 @@ def owned_config_map(owner: str, kind: str) -> dict[str, Any]:
 
 EVENTS: dict[str, tuple[Event, Iterable[Key], Iterable[Key]]] = {
     "a changed EdgeDeployment": (lambda r: r.seen(bodies.deployment(version=2, generation=2)), [DIGITS], []),
-    "a deleted EdgeDeployment": (lambda r: r.deleted(bodies.deployment()), [DIGITS], []),
+    "a deleted EdgeDeployment, and soon the nodes that may be held for it": (
+        lambda r: r.deleted(bodies.deployment()),
+        [DIGITS],
+        [PI],
+    ),
     "a changed EdgeModel: itself, and the deployments that name it": (
         lambda r: r.seen({**bodies.model(version=2), "status": {"revision": "b"}}),
         [MODEL, DIGITS],

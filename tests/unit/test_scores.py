@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from edgewise.api.edgemodel import Confidence, Method, Task, measured_by
+from edgewise.api.confidence import Confidence, Method, Task, measured_by
 from edgewise.contract.scores import as_logits, row_confidences, softmax
 
 LN2, LN3 = math.log(2), math.log(3)

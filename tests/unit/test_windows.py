@@ -82,6 +82,8 @@ def test_what_no_device_could_follow_is_said(schedule: str, zone: str, says: str
 def test_a_window_that_cel_cannot_judge_is_refused_with_what_to_write() -> None:
     with pytest.raises(ValidationError, match="is no cron schedule"):
         Window.model_validate({"schedule": "0 25 * * *", "duration": "1h"})
+    with pytest.raises(ValidationError, match="at most 366d"):
+        Window.model_validate({"schedule": "0 2 * * *", "duration": "99999999999999d"})
     with pytest.raises(ValidationError, match="is no time zone"):
         Window.model_validate({"schedule": "0 2 * * *", "duration": "1h", "timeZone": "Mars/Olympus"})
     assert Window.model_validate({"schedule": "0 2 * * *", "duration": "1h"}).time_zone == "Etc/UTC"

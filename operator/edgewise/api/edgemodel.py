@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -19,7 +19,6 @@ from edgewise.api.base import (
     SecretRef,
     SemVer,
     Sha256,
-    SignedDecimal,
     Status,
     Text,
     Timestamp,
@@ -29,62 +28,9 @@ from edgewise.api.base import (
     exactly_one,
     list_map,
 )
+from edgewise.api.confidence import Confidence, Task, measured_by
 from edgewise.api.deviceprofile import Format, Precision
 from edgewise.api.processing import Processing
-
-Task = Literal["Classification", "Detection", "Segmentation", "Regression", "Anomaly", "Embedding", "Other"]
-Method = Literal["SoftmaxMax", "Margin", "Entropy", "Score", "None"]
-
-
-class Confidence(Model):
-    """How sure the model is, read from one of its outputs. Used by escalation and by rollout gates."""
-
-    output: Word = ""
-    """Name of the output tensor, shape [batch, classes] or [batch]. Empty: the only one with real numbers; of a
-    Detection model, the one called score or scores."""
-    method: Method | None = None
-    """SoftmaxMax, Margin and Entropy take class scores (logits or probabilities), Score the best value of a row; None:
-    nobody can tell. Unset: SoftmaxMax; with a threshold, and for Detection, Anomaly, Regression, Embedding: Score."""
-    temperature: Decimal = "1.0"
-    """Divides the logits before softmax; above 1 makes an over-confident model more modest."""
-    threshold: SignedDecimal | None = None
-    """Score only: where normal ends and anomaly, or object, begins. The answer is then as sure as its score lies far
-    from it, 1 / (1 + exp(-|score - threshold| / temperature)), from 0.5 up; else the score itself says how sure."""
-
-    rules = (
-        Rule(
-            "temperature must be above 0",
-            "self.temperature.matches('[1-9]')",
-            lambda self: any(digit in "123456789" for digit in self.temperature),
-        ),
-        Rule(
-            "threshold is for method Score",
-            "!has(self.threshold) || !has(self.method) || self.method == 'Score'",
-            lambda self: self.threshold is None or self.method in (None, "Score"),
-        ),
-    )
-
-
-def measured_by(task: Task, given: Confidence | None) -> Confidence | None:
-    """`given` with its method; where a model says nothing, what its task is read by. None: nobody can tell how sure an
-    answer is, so that help is for overload and unavailability only."""
-    if given is None:
-        usual = _BY_ITSELF.get(task)
-        return None if usual is None else Confidence(method=usual)
-    method = given.method or ("Score" if given.threshold is not None else _USUAL[task])
-    return None if method == "None" else given.model_copy(update={"method": method})
-
-
-_BY_ITSELF: dict[Task, Method] = {"Classification": "SoftmaxMax", "Detection": "Score"}
-_USUAL: dict[Task, Method] = {
-    "Classification": "SoftmaxMax",
-    "Detection": "Score",
-    "Segmentation": "SoftmaxMax",
-    "Regression": "Score",
-    "Anomaly": "Score",
-    "Embedding": "Score",
-    "Other": "SoftmaxMax",
-}
 
 
 class SelfTest(Model):
@@ -270,6 +216,12 @@ class EdgeModelSpec(Model):
             "selfTest.sha256 goes with selfTest.source",
             "!has(self.selfTest) || has(self.selfTest.sha256) == has(self.selfTest.source)",
             lambda self: self.self_test is None or (self.self_test.sha256 is None) == (self.self_test.source is None),
+            later=True,
+        ),
+        Rule(
+            "an encrypted model has no deltas and no compressed copies: ciphertexts neither shrink nor resemble others",
+            "!has(self.encryption) || self.variants.all(v, v.deltas.size() == 0 && !has(v.source.compressed))",
+            lambda self: self.encryption is None or not any(v.deltas or v.source.compressed for v in self.variants),
             later=True,
         ),
     )

@@ -17,17 +17,21 @@ FINALIZER = f"{GROUP}/finalizer"
 
 # Node labels.
 PROFILE_PREFIX = f"profile.{GROUP}/"  # one per matching DeviceProfile; guarded by an admission policy
-HOLD_PREFIX = f"hold.{GROUP}/"
+HOLD_PREFIX = f"hold.{GROUP}/"  # one per deployment that the node stays with its old profile for; guarded likewise
 DEVICE_LABEL = f"{GROUP}/device"  # set by people: this node is such a device
 
 # Labels and annotations of children.
 MANAGED_BY = "app.kubernetes.io/managed-by"
 DEPLOYMENT_LABEL = f"{GROUP}/deployment"
 PROFILE_LABEL = f"{GROUP}/profile"
-ROLE_LABEL = f"{GROUP}/role"  # runtime | gateway | release | revision | plan | service
+ROLE_LABEL = f"{GROUP}/role"  # runtime | gateway | pull | release | revision | plan | service
 RUNTIME_ROLE = "runtime"  # a device's pod, and what makes it
 GATEWAY_ROLE = "gateway"  # answers for the devices while none of them is ready
+PULL_ROLE = "pull"  # has an image brought to nodes before a device's pod is replaced for it
 TEMPLATE_ANNOTATION = f"{GROUP}/template"  # hash of the pod template a pod was made from
+PROVEN_ANNOTATION = f"{GROUP}/proven-template"  # of a workload: what its last good pod template was made from
+PULL_LABEL = f"{GROUP}/pull"  # of what pulls an image: for which profile, and which image
+IMAGE_ANNOTATION = f"{GROUP}/image"  # of what pulls one: which
 MEMORY_ANNOTATION = f"{GROUP}/model-memory"  # of a workload: bytes of models its pods were made for
 POKE_ANNOTATION = f"{GROUP}/poke"
 GAVE_BACK_ANNOTATION = f"{GROUP}/gave-back"  # of a gateway's pods: when devices last took the Service over from it
@@ -61,10 +65,13 @@ class Reason:
     REPORTS_UNAVAILABLE = "ReportsUnavailable"  # of a rollout, as are the following: what its wave waits for
     LISTENING = "Listening"  # the operator has just started
     WAITING_FOR_DEVICES = "WaitingForDevices"
+    IMAGE_NOT_PULLED = "ImageNotPulled"  # its pods wait for it; those that are to be replaced serve on
     DEVICES_SILENT = "DevicesSilent"
     DEVICES_LOST = "DevicesLost"  # all devices of a wave went away; Stalled where that happens again and again
     SOAKING = "Soaking"
     TOO_FEW_REQUESTS = "TooFewRequests"  # Stalled after gates.deadline
+    QUERY_UNANSWERED = "QueryUnanswered"  # of gates.query; likewise
+    QUERY_ABOVE_MAX = "QueryAboveMax"  # once or twice; the third time speaks against the release
     # Stalled=True: a person must act
     INVALID_SPEC = "InvalidSpec"
     NOT_SUPPORTED = "NotSupported"  # a device cannot do what the model asks of it: its engine, a format, a type
@@ -79,11 +86,15 @@ class Reason:
     NO_FITTING_BUILD = "NoFittingBuild"
     INSUFFICIENT_MEMORY = "InsufficientMemory"
     PODS_REFUSED = "PodsRefused"
+    NO_PROMETHEUS = "NoPrometheus"  # gates.query, and the administrator gave the operator nobody to ask
+    QUERY_INVALID = "QueryInvalid"  # Prometheus does not understand it
     TARGET_NOT_FOUND = "TargetNotFound"  # an escalation target's deploymentRef
     TARGET_CYCLE = "TargetCycle"
     TARGET_GUARDED = "TargetGuarded"  # it demands of its clients what this deployment has not
     NAME_CONFLICT = "NameConflict"
+    MOVE_FAILED = "MoveFailed"  # a node does not serve from its new profile, and is back with the old one
     RELEASE_REJECTED = "ReleaseRejected"  # a gate failed, and the fleet is back on the stable release
+    PODS_REJECTED = "PodsRejected"  # likewise, of a changed pod template
     RETURN_FAILED = "ReturnFailed"  # likewise, and devices cannot serve the stable release again
     TOO_MANY_FAILED = "TooManyFailed"  # the gates; a condition bears them where rollbackOnFailure is false
     ERROR_RATE = "ErrorRate"
@@ -132,3 +143,8 @@ def child_name(owner: str, role: str, limit: int = 63) -> str:
 
 def profile_label(profile: str) -> str:
     return PROFILE_PREFIX + profile
+
+
+def hold_label(deployment_uid: str) -> str:
+    """Its value names the profile that keeps the node, whatever better one there is."""
+    return HOLD_PREFIX + short_hash(deployment_uid)

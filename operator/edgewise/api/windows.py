@@ -6,6 +6,7 @@ goes on, one that an autumn night has twice comes once. zoneinfo reads the syste
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from zoneinfo import ZoneInfo
 
@@ -18,13 +19,18 @@ def next_opening(schedule: str, time_zone: str, after: datetime) -> datetime | N
     """The first opening later than `after` (aware), in the zone's own time; None: there is never one.
 
     ValueError where schedule or zone cannot be read; the message says what to write."""
+    return next(openings(schedule, time_zone, after), None)
+
+
+def openings(schedule: str, time_zone: str, after: datetime) -> Iterator[datetime]:
+    """All of them, likewise."""
     zone = _zone(time_zone)
     try:
-        openings = CronSim(schedule, after.astimezone(zone))
+        found = CronSim(schedule, after.astimezone(zone))
     except CronSimError as error:
         raise ValueError(f"{schedule!r} is no cron schedule ({error}); write one such as '0 2 * * 1-5'") from error
     # In the hour that an autumn night repeats, cronsim takes the second pass for the first.
-    return next((opening for opening in openings if opening.timestamp() > after.timestamp()), None)
+    return (opening for opening in found if opening.timestamp() > after.timestamp())
 
 
 def problem(schedule: str, time_zone: str) -> str:

@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from edgewise.api.edgedeployment import EdgeDeploymentStatus
-from edgewise.cli import calibrate
+from edgewise.cli import calibrate, steering
 from edgewise.cli.asking import Answer, AskingError, Cluster
-from edgewise.cli.fleet import gateway, rollout
+from edgewise.cli.fleet import gateway, moves, rollout
 from edgewise.cli.packaging import command as packaging
 
 app = typer.Typer(help="What edgewise does on your fleet, and why.", no_args_is_help=True, add_completion=False)
@@ -20,6 +20,7 @@ Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace; de
 
 app.command("calibrate")(calibrate.command)
 app.command("package", help=packaging.HELP)(packaging.command)
+steering.add_to(app)
 
 
 @app.command()
@@ -42,8 +43,12 @@ def _show(answer: Answer) -> None:
         console.print(Text.assemble((condition.type, "bold"), said))
     if now.release is not None:
         console.print(f"release  stable {now.release.stable or '-'}, target {now.release.target}")
+        for signer in now.release.signers or ():
+            console.print(Text(f"signed   {signer.model} by {signer.key}"))
     if going := rollout(now):
         console.print(Text(f"rollout  {going}"))
+    for move in moves(now):
+        console.print(Text(f"moving   {move}"))
     if relief := gateway(now):
         console.print(Text(f"gateway  {relief}"))
     table = Table(box=None, pad_edge=False, header_style="bold")

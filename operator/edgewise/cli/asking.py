@@ -18,8 +18,10 @@ from yaml import YAMLError
 from edgewise.api.base import Model
 from edgewise.api.edgedeployment import EdgeDeployment
 from edgewise.api.edgemodel import EdgeModel
-from edgewise.api.names import DEPLOYMENT_LABEL, GATEWAY_ROLE, GROUP, ROLE_LABEL, VERSION
+from edgewise.api.names import DEPLOYMENT_LABEL, GATEWAY_ROLE, GROUP, PULL_ROLE, ROLE_LABEL, VERSION
 from edgewise.cli.fleet import Row, rows
+from edgewise.cli.verbs import Known
+from edgewise.core.release import Release, read
 
 PLURALS = {"EdgeDeployment": "edgedeployments", "EdgeModel": "edgemodels"}
 _PATIENCE = {"_request_timeout": 30}  # seconds for one answer
@@ -59,7 +61,7 @@ class Cluster:
         with _told(self.settings):
             deployment = self.deployment(name, namespace)
             nodes = self._items(core.list_node(**_PATIENCE))
-            ours = f"{DEPLOYMENT_LABEL}={name},{ROLE_LABEL}!={GATEWAY_ROLE}"
+            ours = f"{DEPLOYMENT_LABEL}={name},{ROLE_LABEL} notin ({GATEWAY_ROLE}, {PULL_ROLE})"
             pods = self._items(core.list_namespaced_pod(namespace, label_selector=ours, **_PATIENCE))
         return Answer(deployment, rows(deployment, nodes, pods))
 
@@ -78,6 +80,27 @@ class Cluster:
             custom.patch_namespaced_custom_object(
                 GROUP, VERSION, metadata["namespace"], plural, metadata["name"], manifest, **how, **_PATIENCE
             )
+
+    def releases(self, name: str, namespace: str) -> list[Known]:
+        """Of the EdgeDeployment, the newest first."""
+        apps: Any = client.AppsV1Api(self.api)
+        ours = f"app.kubernetes.io/instance={name},{ROLE_LABEL}=release"
+        with _told(self.settings):
+            listed = apps.list_namespaced_controller_revision(namespace, label_selector=ours, **_PATIENCE)
+        bodies = sorted(self._items(listed), key=lambda body: body["revision"], reverse=True)
+        return [_known(body["metadata"], found) for body in bodies if (found := read(body["data"])) is not None]
+
+    def merge(self, manifest: Mapping[str, Any], manager: str) -> set[str]:
+        """Sets these fields, whoever set them before, as `kubectl edit` does. Returns who else manages the object's."""
+        custom: Any = client.CustomObjectsApi(self.api)
+        metadata, plural = manifest["metadata"], PLURALS[manifest["kind"]]
+        # Server-side apply would give up what the same manager set the last time, and stop where anybody else has.
+        how = {"field_manager": manager, "_content_type": "application/merge-patch+json", **_PATIENCE}
+        with _told(self.settings):
+            body = custom.patch_namespaced_custom_object(
+                GROUP, VERSION, metadata["namespace"], plural, metadata["name"], {"spec": manifest["spec"]}, **how
+            )
+        return {entry.get("manager", "") for entry in body["metadata"].get("managedFields", ())} - {manager}
 
     def _items(self, listed: Any) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.api.sanitize_for_serialization(listed)["items"]
@@ -99,6 +122,11 @@ class Cluster:
                     "name one of those, or another namespace with -n"
                 ) from error
             return kind.model_validate(body)
+
+
+def _known(metadata: Mapping[str, Any], found: Release) -> Known:
+    models = ", ".join(f"{name} {spec.version}" for name, spec in found.models.items())
+    return Known(found.name, metadata["creationTimestamp"], models)
 
 
 @contextmanager

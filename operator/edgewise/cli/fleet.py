@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgewise.api.edgedeployment import EdgeDeployment, EdgeDeploymentStatus, ProfileStatus
-from edgewise.api.names import PROFILE_PREFIX
+from edgewise.api.names import PROFILE_PREFIX, hold_label
+from edgewise.api.rollout import MoveStatus, ReleaseStatus
 from edgewise.cluster.projections import project
 from edgewise.core.observed import Node, Pod
 from edgewise.core.placement import selected
@@ -36,7 +37,7 @@ def rows(deployment: EdgeDeployment, nodes: Iterable[Body], pods: Iterable[Body]
     there = _by_node(_projected("Pod", pod) for pod in pods)
     wanted = selected((_projected("Node", node) for node in nodes), deployment.spec.placement)
     return [
-        _row(node, there.get(node.name), profiles, unplaced.get(node.name, ""))
+        _row(node, there.get(node.name), profiles, unplaced.get(node.name, "") or _held(deployment, node))
         for node in sorted(wanted, key=lambda node: node.name)
         if node.name in there or node.name in unplaced
     ]
@@ -59,6 +60,11 @@ def _row(node: Node, pod: Pod | None, profiles: Mapping[str, ProfileStatus], unp
     build = (chosen.variant if chosen else None) or "-"
     why = unplaced or _why(node, pod, profiles)
     return Row(node.name, pod.profile, build, _measured(chosen), _state(node, pod), why)
+
+
+def _held(deployment: EdgeDeployment, node: Node) -> str:
+    held_on = node.labels.get(hold_label(deployment.metadata.uid))
+    return f"stays with {held_on} until it is its turn to move" if held_on is not None else ""
 
 
 def _measured(chosen: ProfileStatus | None) -> str:
@@ -106,11 +112,27 @@ def gateway(now: EdgeDeploymentStatus) -> str:
 
 
 def rollout(now: EdgeDeploymentStatus) -> str:
-    """How far it is and what it waits for, or why the release was rejected; empty: nothing is rolling out."""
+    """How far it is and what it waits for, or why the release, or the change of the pods, was rejected; empty: nothing
+    is rolling out."""
     if now.rollout is None or now.rollout.release is None:
         return ""
-    seen, rejected = now.rollout, now.release is not None and now.rollout.release in (now.release.rejected or ())
+    seen, known = now.rollout, now.release or ReleaseStatus()
+    name = seen.pods if seen.pods is not None and seen.release == known.stable else seen.release
+    rejected = name in (known.rejected or ())
     doing = "rejected in" if rejected else "in"
     until = f" (until {seen.soak_ends_at})" if seen.soak_ends_at is not None and not rejected else ""
-    told = f"{seen.release} {doing} wave {seen.wave} of {seen.waves}{until}"
+    told = f"{name} {doing} wave {seen.wave} of {seen.waves}{until}"
     return "; ".join(filter(None, (told, seen.reason, seen.evidence)))
+
+
+def moves(now: EdgeDeploymentStatus) -> list[str]:
+    """A line for each pair of profiles that nodes move between."""
+    return [
+        "; ".join(filter(None, (f"{move.moved} of {move.nodes} nodes from {move.origin} to {move.to}", _tried(move))))
+        for move in now.moves or ()
+    ]
+
+
+def _tried(move: MoveStatus) -> str:
+    """Why it stopped, or who is on the way."""
+    return move.refused or (f"{', '.join(move.trying)} on the way since {move.tried_at}" if move.trying else "")

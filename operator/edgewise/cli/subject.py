@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgewise.api.confidence import Confidence, measured_by
 from edgewise.api.edgedeployment import EdgeDeployment
-from edgewise.api.edgemodel import Confidence, EdgeModel, measured_by
+from edgewise.api.edgemodel import EdgeModel
 from edgewise.cli.asking import AskingError, Cluster
 from edgewise.cli.calibration.samples import SampleError, Samples, checked, of_scores
 from edgewise.cli.calibration.thresholds import Wish

@@ -6,6 +6,7 @@ Called by projections.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from edgewise.api.names import PROFILE_LABEL, ROLE_LABEL, RUNTIME_ROLE, TEMPLATE_ANNOTATION
@@ -30,6 +31,9 @@ def pod(body: Body) -> Pod:
         deleting="deletionTimestamp" in meta,
         problem=_problem(status),
         role=labels.get(ROLE_LABEL, RUNTIME_ROLE),
+        image=(spec.get("containers") or [{}])[0].get("image", ""),
+        pulled=_pulled(status),
+        created=_moment(meta.get("creationTimestamp")),
         endpoint=condition(status, "Ready").get("status") == "True" and "deletionTimestamp" not in meta,
     )
 
@@ -48,6 +52,22 @@ def _meant_for(spec: Body) -> str:
             if wanted["key"] == "metadata.name":
                 return str(wanted["values"][0])
     return ""
+
+
+_AFTER_THE_PULL = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "CrashLoopBackOff")
+
+
+def _pulled(status: Body) -> bool:
+    """By the kubelet's word for it, the id; which it does not give of a container that could not be made."""
+    for container in status.get("containerStatuses", ()):
+        waiting = container.get("state", {}).get("waiting") or {}
+        if container.get("imageID") or waiting.get("reason") in _AFTER_THE_PULL:
+            return True
+    return False
+
+
+def _moment(text: str | None) -> float:
+    return datetime.fromisoformat(text).timestamp() if text else 0.0
 
 
 _HARMLESS = ("ContainerCreating", "PodInitializing")

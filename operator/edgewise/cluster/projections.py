@@ -21,6 +21,7 @@ from edgewise.api.names import (
     GROUP,
     MEMORY_ANNOTATION,
     PROFILE_LABEL,
+    PROVEN_ANNOTATION,
     ROLE_LABEL,
     RUNTIME_ROLE,
     TEMPLATE_ANNOTATION,
@@ -167,6 +168,9 @@ def _workload(body: Body) -> Record:
         claims=disks.claims,
         trust=trust.of(pod),
         role=labels.get(ROLE_LABEL, RUNTIME_ROLE),
+        proven=annotations.get(PROVEN_ANNOTATION, ""),
+        affinity=pod.get("affinity") or {},
+        synced=body.get("status", {}).get("observedGeneration", 0) >= meta.get("generation", 0),
     )
     # The generation moves with the spec alone: the status of a rollout on 400 nodes is no change for us.
     owned = {key: value for key, value in annotations.items() if GROUP in key}

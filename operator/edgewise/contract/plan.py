@@ -13,8 +13,9 @@ from pydantic import Field
 
 from edgewise.api.access import RateLimit
 from edgewise.api.base import Model, SecretKeyRef, SecretRef
+from edgewise.api.confidence import Confidence, Task
 from edgewise.api.deviceprofile import Engine, Format, Precision
-from edgewise.api.edgemodel import Confidence, Delta, Encryption, SelfTest, SmallFile, Source, Task
+from edgewise.api.edgemodel import Delta, Encryption, SelfTest, SmallFile, Source
 from edgewise.api.escalation import Budget, EscalationWhen, SinkUrl, Tls
 from edgewise.api.pipeline import PipelineStep
 from edgewise.api.processing import Processing
@@ -106,6 +107,8 @@ class Switch(Model):
     nodes: list[str] = Field(default_factory=list)
     wave: int | None = None
     """Number of the rollout's newest wave, from 1; absent: there are none. Told for the operator's own memory."""
+    template: str | None = None
+    """Name of the changed pods that go by the same waves; absent: none do. Likewise."""
     keep: dict[str, list[str]] | None = None
     """{release: nodes}: what nodes serve until it is their turn, because they got it before the target changed; all
     others the stable release. Those releases are in the plan, too."""
@@ -178,6 +181,8 @@ class PlanServing(Model):
 
     max_queue: int = 64
     batching: Literal["Auto", "Off"] = "Auto"
+    switch: Literal["Beside", "InPlace"] = "Beside"
+    """Whether the old models are still there while the new ones are loaded."""
     max_latency: float | None = None
     """Seconds a model should take at most for one request: devices choose their threads by it. Absent: none asked."""
     cache_limit: int = 2**30

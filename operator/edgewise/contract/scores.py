@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.api.edgemodel import Confidence
+from edgewise.api.confidence import Confidence
 
 Floats = NDArray[np.float64]
 

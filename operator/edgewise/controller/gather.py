@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from edgewise.api.deviceprofile import DeviceProfile
 from edgewise.api.edgedeployment import EdgeDeployment
 from edgewise.api.edgemodel import EdgeModel
-from edgewise.api.names import GATEWAY_ROLE
+from edgewise.api.names import GATEWAY_ROLE, PULL_ROLE, RUNTIME_ROLE
 from edgewise.cluster.projections import Record, Refusal, Unreadable
 from edgewise.cluster.resources import (
     CONFIG_MAP,
@@ -26,11 +27,13 @@ from edgewise.cluster.resources import (
 )  # fmt: skip
 from edgewise.cluster.store import Store
 from edgewise.contract.plan import Plan as DevicePlan
+from edgewise.controller.holds import Holds
 from edgewise.controller.keys import Key
 from edgewise.controller.reportbook import ReportBook
 from edgewise.core import peers
 from edgewise.core.observed import (
     Address,
+    Answer,
     GatewaySeen,
     Node,
     ObservedDeployment,
@@ -50,10 +53,20 @@ _WORKLOADS = (DAEMON_SET, DEPLOYMENT)
 class Gatherer:
     """The store and the reports, seen from one object. None: the object does not exist (any more)."""
 
-    def __init__(self, store: Store, reports: ReportBook, settings: Callable[[], Settings]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        reports: ReportBook,
+        settings: Callable[[], Settings],
+        answers: Callable[[], Mapping[str, tuple[Answer, ...]]] = dict,
+        holds: Holds | None = None,
+    ) -> None:
+        """holds: None where nobody writes labels of nodes."""
         self._store = store
         self._reports = reports
         self._settings = settings
+        self._answers = answers
+        self._holds = holds
 
     def deployment(self, key: Key) -> ObservedDeployment | None:
         """For an EdgeDeployment that parses."""
@@ -62,7 +75,7 @@ class Gatherer:
             return None
         uid = value.metadata.uid
         models = {record.ref.name: record.value for record in self._store.shelf(EDGE_MODEL).group(key.namespace)}
-        workloads = [workload for workload in self._workloads(uid) if workload.role != GATEWAY_ROLE]
+        workloads, pullers = (self._workloads(uid, role) for role in (RUNTIME_ROLE, PULL_ROLE))
         gateway, reports = self._gateway(key, uid), self._reports.of(key.namespace, key.name)
         return ObservedDeployment(
             deployment=value,
@@ -73,15 +86,19 @@ class Gatherer:
             invalid_profiles=self.invalid_profiles(),
             peers=self._peers(value),
             nodes=self.nodes(),
-            pods=tuple(pod for pod in self._pods(key) if pod.role != GATEWAY_ROLE),
+            pods=tuple(self._pods(key, RUNTIME_ROLE)),
             workloads=tuple(workloads),
+            pulls=tuple(self._pods(key, PULL_ROLE)),
+            pullers=tuple(pullers),
             gateway=gateway,
-            refused=self._refused(key, workloads),
+            refused=self._refused(key, [*workloads, *pullers]),
             releases=self._snapshots(uid),
             plan=self.plan(uid),
             cluster_ips={name: address.cluster_ip for name, address in self._addresses(uid).items()},
             reports={pod: report for pod, report in reports.items() if pod not in gateway.reports},
+            answers=self._answers(),
             heard_since=self._reports.since,
+            held_since=self._holds.since(uid, self.nodes()) if self._holds is not None else {},
             children=tuple(record.ref for record in self._owned(uid, *_CHILDREN)),
             complete=self._store.complete,
         )
@@ -109,6 +126,9 @@ class Gatherer:
             settings=self._settings(),
             complete=self._store.complete,
             invalid_profiles=frozenset(self.invalid_profiles()),
+            asked=self._holds.asked(key.name) if self._holds is not None else {},
+            deployments=frozenset(record.ref.uid for record in self._store.shelf(EDGE_DEPLOYMENT).all()),
+            daemons=self._daemons(),
         )
 
     def nodes(self) -> tuple[Node, ...]:
@@ -130,8 +150,7 @@ class Gatherer:
         return next((plan for plan in plans if isinstance(plan, DevicePlan)), None)
 
     def _gateway(self, key: Key, uid: str) -> GatewaySeen:
-        pods = tuple(pod for pod in self._pods(key) if pod.role == GATEWAY_ROLE)
-        workloads = [workload for workload in self._workloads(uid) if workload.role == GATEWAY_ROLE]
+        pods, workloads = tuple(self._pods(key, GATEWAY_ROLE)), self._workloads(uid, GATEWAY_ROLE)
         reports, address = self._reports.of(key.namespace, key.name), self._addresses(uid).get(key.name)
         return GatewaySeen(
             serving=address is not None and address.role == GATEWAY_ROLE,
@@ -149,11 +168,20 @@ class Gatherer:
         found = {record.ref.name: record.value for record in records if isinstance(record.value, EdgeDeployment)}
         return {name: peer for name, peer in found.items() if name != deployment.metadata.name}
 
-    def _pods(self, key: Key) -> list[Pod]:
-        return [record.value for record in self._store.shelf(POD).group((key.namespace, key.name))]
+    def _pods(self, key: Key, role: str) -> list[Pod]:
+        records = self._store.shelf(POD).group((key.namespace, key.name))
+        return [record.value for record in records if record.value.role == role]
 
-    def _workloads(self, uid: str) -> list[Workload]:
-        return [record.value for record in self._owned(uid, *_WORKLOADS)]
+    def _workloads(self, uid: str, role: str) -> list[Workload]:
+        return [record.value for record in self._owned(uid, *_WORKLOADS) if record.value.role == role]
+
+    def _daemons(self) -> dict[str, tuple[Workload, ...]]:
+        """Of devices, by the uid of their deployment."""
+        found = defaultdict[str, list[Workload]](list)
+        for record in self._store.shelf(DAEMON_SET).all():
+            if record.owner is not None and record.value.role == RUNTIME_ROLE:
+                found[record.owner.uid].append(record.value)
+        return {uid: tuple(workloads) for uid, workloads in found.items()}
 
     def _addresses(self, uid: str) -> dict[str, Address]:
         return {record.ref.name: record.value for record in self._owned(uid, SERVICE)}
@@ -173,7 +201,8 @@ class Gatherer:
         pods = self._store.shelf(POD).group((key.namespace, key.name))
         refused = {}
         for workload in workloads:
-            newest = max((pod.created for pod in pods if pod.value.profile == workload.profile), default="")
+            mine = (pod for pod in pods if (pod.value.role, pod.value.profile) == (workload.role, workload.profile))
+            newest = max((pod.created for pod in mine), default="")
             refusals: list[Refusal] = [
                 record.value for record in self._store.shelf(CORE_EVENT).group((key.namespace, workload.ref.name))
             ]

@@ -1,11 +1,12 @@
-"""Keeps the profile labels of nodes: of the whole node object, those labels are all that edgewise writes."""
+"""Keeps the labels of nodes that are ours, of profiles and of holds: of the whole node object, they are all that
+edgewise writes."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
 
-from edgewise.api.names import PROFILE_PREFIX
+from edgewise.api.names import HOLD_PREFIX, PROFILE_PREFIX
 from edgewise.cluster.errors import ConflictError, NotFoundError
 from edgewise.cluster.resources import NODE, reference
 from edgewise.controller.gather import Gatherer
@@ -54,9 +55,10 @@ class NodeReconciler:
             return  # deleted, or made anew: the watch will say so
 
     async def _without_strays(self, body: Manifest, labels: Mapping[str, str]) -> Manifest:
-        """Apply takes back only what it gave: a profile label that somebody else set goes by name."""
+        """Apply takes back only what it gave: a label of ours that somebody else set goes by name."""
         present = body["metadata"].get("labels") or {}
-        strays = {key: None for key in present if key.startswith(PROFILE_PREFIX) and key not in labels}
+        ours = (PROFILE_PREFIX, HOLD_PREFIX)
+        strays = {key: None for key in present if key.startswith(ours) and key not in labels}
         if not strays:
             return body
         return await self._client.merge(reference(body), {"metadata": {"labels": strays}})

@@ -11,6 +11,7 @@ import time
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -26,13 +27,17 @@ from edgewise.controller.catalogue import apply_catalogue
 from edgewise.controller.certificates import Certificates, certificates_for
 from edgewise.controller.children import Children
 from edgewise.controller.deletions import Deletions
+from edgewise.controller.door import Door
 from edgewise.controller.events import Recorder
 from edgewise.controller.gather import Gatherer
 from edgewise.controller.health import Health
+from edgewise.controller.holds import Holds
+from edgewise.controller.inquiries import Inquiries
 from edgewise.controller.keys import Key
 from edgewise.controller.metrics import Metrics, WorldCollector
 from edgewise.controller.nodes import NodeReconciler
 from edgewise.controller.pokes import Poker
+from edgewise.controller.prometheus import Prometheus
 from edgewise.controller.queue import WorkQueue
 from edgewise.controller.reconciler import Effects, Reconciler
 from edgewise.controller.reportbook import ReportBook
@@ -79,7 +84,10 @@ class Operator:
         self.router = Router(self._store, self._queue, self._book)
         self._census = Census(client, self._store, settings.watch_namespaces)
         self._certificates: Certificates = certificates_for(settings, client)
-        self._gatherer = Gatherer(self._store, self._book, self.core_settings)
+        self._inquiries = _inquiries(settings, self._store)
+        answers = self._inquiries.answers if self._inquiries is not None else dict
+        self._holds = Holds(self._queue)
+        self._gatherer = Gatherer(self._store, self._book, self.core_settings, answers, self._holds)
         self._poker = Poker(client, parts.pod_session)
         self._looks = self._reconcilers()
         self._tasks: list[asyncio.Task[None]] = []
@@ -116,7 +124,9 @@ class Operator:
             file_root=settings.file_root,
             report_url=settings.reports_url,
             report_ca=self._certificates.authority,
+            everywhere=not settings.watch_namespaces,
             label_grace=settings.label_grace,
+            prometheus=self._inquiries is not None,
         )
 
     async def _work(self) -> None:
@@ -129,15 +139,16 @@ class Operator:
             await self._census.barrier()
         except NotFoundError as error:
             raise RuntimeError(f"this cluster lacks a kind: {error}; install the CRDs of {GROUP} first") from error
-        await self._servers.enter_async_context(
-            serve_reports(settings.reports_port, self._certificates.tls, Reports(self._desk()))
-        )
+        door = Door(settings.reports_port, self._certificates.tls, settings.report_connections)
+        await self._servers.enter_async_context(serve_reports(door, Reports(self._desk())))
         self._book.since = time.time()
         self.router.first_look()
         for number in range(settings.workers):
             self._spawn(f"worker {number}", work(self._queue, self._looks, self._parts.metrics))
         self._spawn("census", self._keep_census())
         self._spawn("certificate", self._certificates.keep(self.router.everything))
+        if self._inquiries is not None:
+            self._spawn("queries", self._inquiries.keep())
         self._parts.health.working = True
         _log.info("working", extra={"workers": settings.workers})
 
@@ -190,6 +201,7 @@ class Operator:
             StatusWriter(client, seen),
             Recorder(client, self._parts.settings.identity),
             self._poker,
+            self._holds,
         )
         return {
             "EdgeDeployment": Reconciler(EDGE_DEPLOYMENT, gatherer.deployment, deployment.decide, effects),
@@ -212,3 +224,9 @@ class Operator:
     def _fail(self, why: str) -> None:
         self.failure = self.failure or why
         self.stopping.set()
+
+
+def _inquiries(settings: OperatorSettings, store: Store) -> Inquiries | None:
+    """None: the administrator gave nobody to ask."""
+    folder = Path(settings.prometheus_credentials) if settings.prometheus_credentials else None
+    return Inquiries(store, Prometheus(settings.prometheus_url, folder)) if settings.prometheus_url else None

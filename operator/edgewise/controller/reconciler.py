@@ -17,6 +17,7 @@ from edgewise.cluster.store import Store
 from edgewise.controller.children import ChildRefusedError, Children
 from edgewise.controller.deletions import Deletions
 from edgewise.controller.events import Recorder
+from edgewise.controller.holds import Holds
 from edgewise.controller.keys import Key
 from edgewise.controller.pokes import Poker
 from edgewise.controller.routing import Seen
@@ -41,10 +42,13 @@ class Effects:
     status: StatusWriter
     recorder: Recorder
     poker: Poker
+    holds: Holds
 
     async def carry_out(self, subject: Subject, plan: Plan) -> float | None:
-        """In the plan's order: apply, status, events, prune, delete, poke. Returns seconds to the next look, if any."""
+        """In the plan's order: hold, apply, status, events, prune, delete, poke, let go. Returns seconds to the next
+        look, if any."""
         ref = subject.record.ref
+        self.holds.ask(ref.uid, plan.hold)  # before anything is awaited: a node's next write bears all of its labels
         for manifest in plan.apply:
             await self.children.apply(ref, manifest)
         wait = None if plan.status is None else await self.status.write(subject, plan.status)
@@ -54,12 +58,15 @@ class Effects:
         for doomed in (*plan.prune, *plan.delete):
             await self.deletions.delete(doomed)
         self.poker.poke(plan.pokes)
+        if wait is None:
+            self.holds.ask(ref.uid, {**plan.hold, **dict.fromkeys(plan.let_go, "")})
         return min((delay for delay in (wait, plan.requeue_after) if delay is not None), default=None)
 
     def forget(self, uid: str) -> None:
         """The object is gone."""
         self.children.forget(uid)
         self.status.forget(uid)
+        self.holds.forget(uid)
 
 
 class Reconciler(Generic[T]):

@@ -13,6 +13,10 @@ Deployment = tuple[str, str]
 """(namespace, name)."""
 
 
+PATIENCE, LONGEST_PATIENCE = 0.001, 0.5
+"""Seconds for each other device, and at most."""
+
+
 class ReportBook:
     """One page per deployment, one line per pod."""
 
@@ -32,6 +36,12 @@ class ReportBook:
     def of(self, namespace: str, name: str) -> Mapping[str, ReceivedReport]:
         """Pod name -> its newest report."""
         return dict(self._pages.get((namespace, name), {}))
+
+    def patience(self, namespace: str, name: str) -> float:
+        """Seconds for which news of one device may wait for that of others: none where it is alone. A look takes the
+        longer the more there are, and while a rollout is on, one of many always has news."""
+        others = len(self._pages.get((namespace, name), ())) - 1
+        return min(max(others, 0) * PATIENCE, LONGEST_PATIENCE)
 
     def forget_deployment(self, namespace: str, name: str) -> None:
         self._pages.pop((namespace, name), None)

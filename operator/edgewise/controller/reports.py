@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import cast
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from pydantic import ValidationError
 
 from edgewise.cluster.errors import ApiError
 from edgewise.cluster.resources import EDGE_DEPLOYMENT, NODE, POD
 from edgewise.cluster.store import Store
 from edgewise.contract.report import Report, ReportReply
+from edgewise.controller.door import Door
 from edgewise.controller.gather import Gatherer
 from edgewise.controller.keys import Key
 from edgewise.controller.metrics import Metrics
@@ -81,9 +83,17 @@ class Reports:
         self._authorise(device, report)
         ref = report.deployment
         if self._desk.book.enter(report, self._desk.clock(), self._unready(report.node)):
-            self._desk.queue.add(Key("EdgeDeployment", ref.namespace, ref.name))
+            self._hand_on(Key("EdgeDeployment", ref.namespace, ref.name))
         plan = self._desk.gatherer.plan(ref.uid)
         return ReportReply(plan=plan if plan is not None and report.sequence < plan.sequence else None)
+
+    def _hand_on(self, key: Key) -> None:
+        """There is news of a device."""
+        patience = self._desk.book.patience(key.namespace, key.name)
+        if patience:
+            self._desk.queue.add_after(key, patience)
+        else:
+            self._desk.queue.add(key)
 
     def _unready(self, name: str) -> bool:
         node = self._desk.store.shelf(NODE).get("", name)
@@ -129,19 +139,26 @@ async def _parsed(request: web.Request) -> Report:
 
 
 @asynccontextmanager
-async def serve_reports(port: int, tls: ssl.SSLContext, reports: Reports) -> AsyncIterator[None]:
+async def serve_reports(door: Door, reports: Reports) -> AsyncIterator[None]:
     """Serves while the block runs."""
+
+    @web.middleware
+    async def make_room(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        if door.crowded:
+            response.force_close()
+        return response
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok")
 
-    app = web.Application(client_max_size=LARGEST)
+    app = web.Application(client_max_size=LARGEST, middlewares=[make_room])
     app.add_routes([web.post("/v1/report", reports.post), web.get("/healthz", healthz)])
-    # Short keep-alive: an open TLS connection costs 290 KiB, and a device reports once in five minutes.
+    # Short keep-alive, which is how long one may be silent at first, too: a device reports once in five minutes.
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=5.0, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        await web.TCPSite(runner, port=port, ssl_context=tls).start()
-        yield
+        async with door.keep(cast("web.Server", runner.server)):  # there since setup
+            yield
     finally:
         await runner.cleanup()

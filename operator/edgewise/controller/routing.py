@@ -49,6 +49,7 @@ class Router:
         """A record that was taken out of the store."""
         if record.ref.kind == "EdgeDeployment":
             self._book.forget_deployment(record.ref.namespace, record.ref.name)
+            self._soon(NODE)  # they may be held for it
         elif record.ref.kind == "Pod":
             self._book.forget_pod(*_pair(record), record.ref.name)
         self.changed(record)
@@ -82,8 +83,9 @@ class Router:
                 self._queue.add(Key(resource.kind, record.ref.namespace, record.ref.name))
 
     def everything(self) -> None:
-        """Profiles or settings changed: every node and every deployment, soon."""
-        self._soon(NODE, EDGE_DEPLOYMENT)
+        """Profiles or settings changed: every deployment and every node, soon. Deployments first: a node that has to be
+        held for one is, in the same write as it gets its new profile's label."""
+        self._soon(EDGE_DEPLOYMENT, NODE)
 
     def _soon(self, *resources: Any) -> None:
         for resource in resources:

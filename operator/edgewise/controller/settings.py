@@ -60,6 +60,9 @@ class OperatorSettings:
     reports_port: int = REPORT_PORT
     """TCP port (TLS) on which devices report."""
 
+    report_connections: int = 256
+    """Connections (TLS, 290 KiB each) on which devices may be reporting at the same time. More wait for a moment."""
+
     report_service: str = "edgewise-operator"
     """Service in the operator's namespace through which devices reach `reports_port`."""
 
@@ -69,6 +72,14 @@ class OperatorSettings:
     certificate_secret: str = ""
     """A Secret of type kubernetes.io/tls with tls.crt, tls.key and ca.crt, such as cert-manager keeps. Empty: the
     operator makes and renews a certificate of its own, in the Secret `<lease_name>-tls`."""
+
+    prometheus_url: str = ""
+    """Where the queries of rollouts (`rollout.gates.query`) are asked, as https://prometheus.example:9090. Whoever may
+    write EdgeDeployments may then ask it anything. Empty: nowhere, and such rollouts do not begin."""
+
+    prometheus_credentials: str = ""
+    """Folder with what that takes: `token` (bearer) and `ca.crt`, each where it is needed; read again when they change.
+    Empty: neither."""
 
     metrics_port: int = 8080
     """TCP port of /metrics, /healthz and /readyz."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from edgewise.api.confidence import measured_by
 from edgewise.api.edgedeployment import EdgeDeploymentSpec
-from edgewise.api.edgemodel import measured_by
 from edgewise.core.release import Release
 
 _FIELD = "spec.escalation.when.confidenceBelow"

@@ -26,8 +26,13 @@ _OPERATORS: Mapping[str, Callable[[str | None, list[str]], bool]] = {
 }
 
 
+def holds(operator: str, value: str | None, values: list[str]) -> bool:
+    """Whether a label with this value (None: there is no such label) satisfies the operator of a node affinity."""
+    return _OPERATORS[operator](value, values)
+
+
 def _holds(requirement: NodeRequirement, labels: Mapping[str, str]) -> bool:
-    return _OPERATORS[requirement.operator](labels.get(requirement.key), requirement.values)
+    return holds(requirement.operator, labels.get(requirement.key), requirement.values)
 
 
 def belongs(profile: DeviceProfile, labels: Mapping[str, str]) -> bool:

@@ -62,7 +62,13 @@ class Pod:
     problem: str = ""
     """Why it does not start, in the kubelet's or the scheduler's words (ImagePullBackOff: …, Unschedulable: …)."""
     role: str = RUNTIME_ROLE
-    """Or GATEWAY_ROLE."""
+    """Or GATEWAY_ROLE, or PULL_ROLE."""
+    image: str = ""
+    """That it wants to run."""
+    pulled: bool = False
+    """Its kubelet has that image."""
+    created: float = 0.0
+    """Seconds since the epoch."""
     endpoint: bool = False
     """Services send it requests: its Ready condition, which the node controller takes away when a node is cut off."""
 
@@ -86,8 +92,15 @@ class Workload:
     """PersistentVolumeClaims that they mount for pvc:// sources."""
     trust: Policies = field(default_factory=dict)
     """What its pods demand of models."""
+    affinity: Mapping[str, Any] = field(default_factory=dict)
+    """Of its pod template: which nodes it has pods on."""
+    synced: bool = False
+    """Its controller has acted on its present spec."""
     role: str = RUNTIME_ROLE
-    """Or GATEWAY_ROLE."""
+    """Or GATEWAY_ROLE, or PULL_ROLE."""
+    proven: str = ""
+    """What the last pod template was made from that its devices got along with (annotation), as children/podinputs.py
+    writes it; empty: not on record."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +111,22 @@ class ReceivedReport:
     at: float
     node_unready: bool = False
     """Its node was not Ready when it came, so the device is back before its kubelet says so."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one question to the Prometheus."""
+
+    at: float
+    """When it was asked (seconds since the epoch)."""
+    value: float | None = None
+    """The highest of its series; None: it has none, or none with a number."""
+    where: str = ""
+    """Labels of that series."""
+    problem: str = ""
+    """Why there is no answer; empty: there is."""
+    mistaken: bool = False
+    """The question itself is wrong: a person must correct it."""
 
 
 @dataclass(frozen=True)
@@ -150,8 +179,12 @@ class Settings:
     """Likewise, of files that file:// sources name."""
     report_url: str = ""
     report_ca: str = ""
+    everywhere: bool = True
+    """All namespaces are watched: a deployment that is not known does not exist."""
     label_grace: float = 300.0
     """Seconds a profile label stays on a node that no longer matches."""
+    prometheus: bool = False
+    """There is one that rollouts may ask."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +207,10 @@ class ObservedDeployment:
     pods: tuple[Pod, ...] = ()
     """Of devices; so are workloads and reports."""
     workloads: tuple[Workload, ...] = ()
+    pulls: tuple[Pod, ...] = ()
+    """Those that bring an image to their node, and do nothing else."""
+    pullers: tuple[Workload, ...] = ()
+    """Their DaemonSets."""
     gateway: GatewaySeen = GatewaySeen()
     refused: Mapping[str, str] = field(default_factory=dict)
     """Workload name -> why the API server refuses its pods (FailedCreate)."""
@@ -185,8 +222,12 @@ class ObservedDeployment:
     """Service name -> cluster IP."""
     reports: Mapping[str, ReceivedReport] = field(default_factory=dict)
     """Pod name -> its newest report."""
+    answers: Mapping[str, tuple[Answer, ...]] = field(default_factory=dict)
+    """PromQL, as it is asked -> the last answers, the newest last."""
     heard_since: float = 0.0
     """When the operator began to take reports (seconds since the epoch): before, nobody could be heard."""
+    held_since: Mapping[str, float] = field(default_factory=dict)
+    """Node -> when its hold for this deployment was first seen as it is (seconds since the epoch)."""
     returned: frozenset[str] = frozenset()
     """Nodes that count as reachable although they are not Ready; see core/returned.py."""
     children: tuple[ObjectRef, ...] = ()
@@ -226,3 +267,9 @@ class ObservedNode:
     complete: bool = True
     invalid_profiles: frozenset[str] = frozenset()
     """Names of those that do not parse."""
+    asked: Mapping[str, str] = field(default_factory=dict)
+    """Deployment uid -> the profile that it wants the node to be held on; empty: it wants its hold gone."""
+    deployments: frozenset[str] = frozenset()
+    """Uids of all EdgeDeployments, unreadable ones too."""
+    daemons: Mapping[str, tuple[Workload, ...]] = field(default_factory=dict)
+    """Deployment uid -> its DaemonSets."""

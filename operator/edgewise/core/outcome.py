@@ -7,7 +7,7 @@ person must act). Unexpected errors rise to the loop, which backs off.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from edgewise.api.base import Condition
@@ -47,7 +47,10 @@ class Poke:
 
 @dataclass(frozen=True)
 class Plan:
-    """Writes in the order in which they are carried out: apply, status, events, then prune, delete, poke."""
+    """Writes in the order in which they are carried out: hold, apply, status, events, then prune, delete, poke, let go.
+
+    Nodes are let go once their status is written, which remembers where they came from.
+    """
 
     apply: tuple[Manifest, ...] = ()
     """Children, by server-side apply under our field manager."""
@@ -59,12 +62,16 @@ class Plan:
     delete: tuple[ObjectRef, ...] = ()
     """Pods to be replaced by their DaemonSet (OnDelete), with uid as precondition."""
     pokes: tuple[Poke, ...] = ()
+    hold: Mapping[str, str] = field(default_factory=dict)
+    """Node -> profile to hold it on."""
+    let_go: tuple[str, ...] = ()
+    """Nodes to take the hold from."""
     requeue_after: float | None = None
 
 
 @dataclass(frozen=True)
 class NodeLabels:
-    """The profile labels a node shall carry (all of ours, for server-side apply), and when to look again."""
+    """The labels a node shall carry (all of ours, for server-side apply), and when to look again."""
 
     labels: Mapping[str, str]
     changed: bool

@@ -1,7 +1,8 @@
 """Which node takes which profile for one deployment, and why some take none.
 
 The same rule is written into each workload's node affinity (`affinity`): profile P runs where P's label is and no label
-of the profiles before it in `order`. Kubernetes then places without another write of ours.
+of the profiles before it in `order`. Kubernetes then places without another write of ours. A node that is to move to
+another profile is held on its old one by a label until its turn comes; see core/deployment/moves.py.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from edgewise.api.deviceprofile import DeviceProfile
 from edgewise.api.edgedeployment import Placement
 from edgewise.api.names import Reason, profile_label
 from edgewise.api.units import binary
-from edgewise.core.matching import belongs, rank
+from edgewise.core.matching import belongs, holds, rank
 from edgewise.core.observed import Node
 
 # The DaemonSet controller adds these by itself, and every edge pod carries the first two without a time limit.
@@ -36,12 +37,21 @@ class Offer:
     """Bytes that a pod with the target release asks for."""
     keeps: str = ""
     """The stable release, where its devices may stay on that when the target has nothing for them; else empty."""
-    stays: bool = False
-    """Its devices serve the stable release, and are not to move before everybody may have the target."""
 
     @property
     def name(self) -> str:
         return self.profile.metadata.name
+
+
+@dataclass(frozen=True)
+class Move:
+    """A node on its way from one profile to another."""
+
+    source: str
+    """It serves from here until its turn comes."""
+    goal: str
+    possible: bool = True
+    """False: nothing of the target runs on the node with the goal, so its turn does not come."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,12 @@ class Placed:
     """Selected nodes with a taint that nobody tolerates: as for a DaemonSet, they do not count."""
     matching: Mapping[str, int] = field(default_factory=dict)
     """Profile -> selected nodes that belong to it, whether they take it or not."""
+    taken: Mapping[str, str] = field(default_factory=dict)
+    """Node -> profile that the affinities give it, whether anything runs there or not, holds aside."""
+    moves: Mapping[str, Move] = field(default_factory=dict)
+    """Node -> its move. Until its turn has come, the node is placed at the source."""
+    origins: frozenset[str] = frozenset()
+    """Profiles that a node which was let go may have to go back to."""
 
     def of(self, profile: str) -> list[str]:
         """Nodes that take this profile for the target, sorted."""
@@ -66,22 +82,20 @@ class Placed:
     @property
     def hosting(self) -> frozenset[str]:
         """Profiles that need a workload."""
-        return frozenset((*self.nodes.values(), *self.kept.values()))
+        goals = (move.goal for move in self.moves.values() if move.possible)
+        return frozenset((*self.nodes.values(), *self.kept.values(), *goals)) | self.origins
 
 
 def order(offers: Iterable[Offer]) -> list[Offer]:
-    """Usable offers, the one that wins first: those that stay as they are, as the stable release ordered them; those
-    that run the target; those that keep the stable release."""
+    """Usable offers, the one that wins first: those that run the target; those that keep the stable release."""
     usable = [offer for offer in offers if not offer.refusal or offer.keeps]
-    return sorted(
-        usable, key=lambda offer: (not offer.stays, bool(offer.refusal) and not offer.stays, rank(offer.profile))
-    )
+    return sorted(usable, key=lambda offer: (bool(offer.refusal), rank(offer.profile)))
 
 
 def place(nodes: Iterable[Node], offers: Sequence[Offer], placement: Placement) -> Placed:
     """Each selected node takes the first offer, in their order, of a profile it belongs to."""
     best, known = order(offers), sorted(offers, key=lambda offer: rank(offer.profile))
-    placed, kept, unplaced = dict[str, str](), dict[str, str](), dict[str, str]()
+    placed, kept, unplaced, takes = dict[str, str](), dict[str, str](), dict[str, str](), dict[str, str]()
     tainted, matching, kinds = list[str](), dict[str, int](), _Kinds(known)
     for node in selected(nodes, placement):
         mine = kinds.offers_for(node)
@@ -91,6 +105,8 @@ def place(nodes: Iterable[Node], offers: Sequence[Offer], placement: Placement) 
             continue
         for name in mine:
             matching[name] = matching.get(name, 0) + 1
+        if taken is not None:
+            takes[node.name] = taken.name
         why = _nothing_fits(mine.values()) if taken is None else _obstacle(taken, node)
         if taken is not None and not why:
             placed[node.name] = taken.name
@@ -98,7 +114,7 @@ def place(nodes: Iterable[Node], offers: Sequence[Offer], placement: Placement) 
         unplaced[node.name] = why
         if taken is not None and taken.keeps:
             kept[node.name] = taken.name
-    return Placed(placed, kept, unplaced, tuple(tainted), matching)
+    return Placed(placed, kept, unplaced, tuple(tainted), matching, takes)
 
 
 class _Kinds:
@@ -175,15 +191,39 @@ def _obstacle(offer: Offer, node: Node) -> str:
     return ""
 
 
-def affinity(profile: str, better: Iterable[str], placement: Placement) -> dict[str, Any]:
-    """Node affinity of a profile's workload: its own label is there, and no label of those before it in the order."""
-    expressions: list[dict[str, Any]] = [{"key": profile_label(profile), "operator": "Exists"}]
-    expressions += [{"key": profile_label(name), "operator": "DoesNotExist"} for name in better]
-    expressions += [
+def affinity(profile: str, better: Iterable[str] | None, placement: Placement, hold: str = "") -> dict[str, Any]:
+    """Node affinity of a profile's workload: its own label is there, and no label of those before it in the order.
+
+    better: those; None: no node takes this profile by the rule. hold: label of nodes that stay where they are. Then: as
+    above and not held, or held on this profile. Empty: there are no holds.
+    """
+    selector: list[dict[str, Any]] = [
         {"key": key, "operator": "In", "values": [value]} for key, value in sorted(placement.node_selector.items())
     ]
-    terms = [{"matchExpressions": expressions}]
-    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
+    either: list[list[dict[str, Any]]] = []
+    if better is not None:
+        rule = [{"key": profile_label(profile), "operator": "Exists"}]
+        rule += [{"key": profile_label(name), "operator": "DoesNotExist"} for name in better]
+        either.append([*rule, *([{"key": hold, "operator": "DoesNotExist"}] if hold else []), *selector])
+    if hold:
+        either.append([{"key": hold, "operator": "In", "values": [profile]}, *selector])
+    required = {"nodeSelectorTerms": [{"matchExpressions": term} for term in either]}
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+
+
+def admits(affinity: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Whether a workload with this node affinity, of whatever version of ours, has a pod on a node with such labels."""
+    return any(
+        all(holds(one["operator"], labels.get(one["key"]), one.get("values") or []) for one in term)
+        for term in terms(affinity)
+        if term
+    )
+
+
+def terms(affinity: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
+    """Of which one must hold in full."""
+    required = affinity.get("nodeAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution", {})
+    return [term.get("matchExpressions") or [] for term in required.get("nodeSelectorTerms", ())]
 
 
 def share(replicas: int, nodes: Mapping[str, int]) -> dict[str, int]:

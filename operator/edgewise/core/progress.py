@@ -56,7 +56,7 @@ class NodeProgress:
 
 def progress(observed: ObservedDeployment, placed: Mapping[str, str], goal: Goal) -> tuple[NodeProgress, ...]:
     """PerNode mode, sorted by node. placed: node -> profile."""
-    pods = _counting(observed.pods)
+    pods = counting(observed.pods)
     online = reachable(observed)
     return tuple(
         _on_node(observed, name, profile, pods.get((name, profile)), goal)
@@ -112,7 +112,7 @@ def gateways_behind(observed: ObservedDeployment, sequence: int) -> list[Pod]:
     return [pod for pod in there if pod.name in told and told[pod.name].report.sequence < sequence]
 
 
-def _counting(pods: Iterable[Pod]) -> dict[tuple[str, str], Pod]:
+def counting(pods: Iterable[Pod]) -> dict[tuple[str, str], Pod]:
     """(node, profile) -> the pod that counts there: one that is not being deleted, and of those a ready one."""
     ranked = sorted(pods, key=lambda pod: (not pod.deleting, pod.ready, pod.name))
     return {(pod.node, pod.profile): pod for pod in ranked if pod.node}

@@ -20,8 +20,6 @@ def _in_replicas(spec: EdgeDeploymentSpec) -> bool:
 IGNORED_IN_DEPLOYMENT: dict[str, Used] = {
     "spec.rollout.waves in placement.mode Replicas": lambda spec: bool(spec.rollout.waves) and _in_replicas(spec),
     "spec.rollout.gates in placement.mode Replicas": lambda spec: spec.rollout.gates is not None and _in_replicas(spec),
-    "spec.rollout.gates.query": lambda spec: spec.rollout.gates is not None and bool(spec.rollout.gates.query),
-    "spec.serving.switch": lambda spec: spec.serving.switch != "Beside",
 }
 
 

@@ -1,6 +1,6 @@
 """The device's side of the plan: which release to serve, where to get it, and what to tell the operator.
 
-`run` is started by edgewise_runtime/__main__.py beside the server. Nothing here is needed to answer a request: without
+`run` is started by edgewise_runtime/commands.py beside the server. Nothing here is needed to answer a request: without
 a network, an operator or an API server the device serves what it has.
 """
 

@@ -7,16 +7,13 @@ while none was heard, one that is not behind the newest time this device has kno
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from edgewise_runtime import durable
-
-log = logging.getLogger(__name__)
+from edgewise_runtime.agent import kept
 
 SLACK_SECONDS = 300.0  # between two clocks that are both right: windows are hours long
 KEEP_SECONDS = 3600.0  # a write an hour is nothing to an SD card, and nobody waits for a window that was an hour ago
@@ -64,10 +61,7 @@ class Clock:
     def _keep(self) -> None:
         if not self.doubt():
             self._floor = self.now()
-        try:
-            durable.write(self._file, f"{self._floor:.0f}\n".encode())
-        except OSError as error:
-            log.error("cannot keep the time for the next start", extra={"detail": str(error)})
+        kept.write(self._file, f"{self._floor:.0f}\n".encode())
 
     def _read(self) -> float:
         try:

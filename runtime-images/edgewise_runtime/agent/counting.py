@@ -14,12 +14,12 @@ from collections import deque
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from edgewise.api.base import Model
 from edgewise.contract.histogram import Histogram
 from edgewise.contract.report import Counters
-from edgewise_runtime import durable
+from edgewise_runtime.agent import kept
 from edgewise_runtime.agent.bell import heard
 from edgewise_runtime.agent.plans import Plans
 from edgewise_runtime.agent.progress import Progress
@@ -72,8 +72,9 @@ class Counting:
         if path is None or self._read:
             return
         self._read = True
-        for release, kept in (await asyncio.to_thread(_read, path)).items():
-            self._models.tallies.of(release).go_on_from(_tally(kept))
+        found = await asyncio.to_thread(kept.read, path, _DOCUMENT.validate_json)
+        for release, before in (found or {}).items():
+            self._models.tallies.of(release).go_on_from(_tally(before))
         self._note_retry()
 
     async def _due(self) -> None:
@@ -100,7 +101,7 @@ class Counting:
             for release, tally in self._models.tallies.all().items()
         }
         self._written = state
-        await asyncio.to_thread(_write, path, document)
+        await asyncio.to_thread(kept.write, path, _DOCUMENT.dump_json(document, by_alias=True, exclude_none=True))
 
     def _state(self) -> tuple[str | None, int]:
         """What serves, and how much was counted."""
@@ -115,26 +116,8 @@ class Counting:
         return None if folder is None else folder / self._profile / TALLIES
 
 
-def _read(path: Path) -> dict[str, _Kept]:
-    """Nothing, where there is nothing that can be read: then counting begins anew."""
-    try:
-        return _DOCUMENT.validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValidationError) as error:
-        log.error("cannot read what was counted before; counting anew", extra={"detail": str(error)})
-        return {}
-
-
-def _write(path: Path, document: dict[str, _Kept]) -> None:
-    try:
-        durable.write(path, _DOCUMENT.dump_json(document, by_alias=True, exclude_none=True))
-    except OSError as error:
-        log.error("cannot keep the counts for the next start", extra={"detail": str(error)})
-
-
-def _tally(kept: _Kept) -> Tally:
-    counters = kept.counters
+def _tally(before: _Kept) -> Tally:
+    counters = before.counters
     tally = Tally(
         again=counters.again,
         requests=counters.requests,
@@ -142,8 +125,8 @@ def _tally(kept: _Kept) -> Tally:
         refused=counters.refused,
         escalated=counters.escalated,
         seconds=counters.seconds,
-        failed=deque(kept.failed, FAILURES),
-        spell=kept.spell,
+        failed=deque(before.failed, FAILURES),
+        spell=before.spell,
     )
     for name, said in counters.models.items():
         answers = tally.answers(name)

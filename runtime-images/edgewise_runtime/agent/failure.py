@@ -28,6 +28,8 @@ class Failure(Exception):  # noqa: N818  a state that is reported, not a program
         self.reason = reason
         self.message = message
         self.model = model
+        self.final = False
+        """Not tried again by and by, without anybody's word: each try takes away what serves."""
 
     def retry_after(self, attempt: int) -> float | None:
         """Seconds to wait after try number `attempt` (from 0); None: not until the plan names something else.
@@ -37,6 +39,6 @@ class Failure(Exception):  # noqa: N818  a state that is reported, not a program
         """
         if self.reason in _SOON:
             return backoff(attempt, 1.0, 60.0)
-        if self.reason in _SLOWLY:
+        if self.reason in _SLOWLY and not self.final:
             return backoff(attempt, 60.0, 3600.0)
         return None

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgewise.api.base import Model
+from edgewise.api.confidence import Confidence, Task
 from edgewise.api.deviceprofile import Engine
-from edgewise.api.edgemodel import Attachment, Confidence, Encryption, SelfTest, Source, Task
+from edgewise.api.edgemodel import Attachment, Encryption, SelfTest, Source
 from edgewise.api.names import short_hash
 from edgewise.api.pipeline import PipelineStep
 from edgewise.api.processing import Processing
@@ -121,12 +122,6 @@ def goal_of(plan: Plan, release: str, profile: str) -> Goal | NoBuild:
         pipeline=GoalPipeline(name=plan.deployment.name, steps=snapshot.pipeline) if snapshot.pipeline else None,
         retried=plan.retry == release,
     )
-
-
-def files_needed(plan: Plan, profile: str) -> frozenset[str]:
-    """sha256 of the files that the plan's target and stable release need on such a node."""
-    goals = [goal_of(plan, release, profile) for release in {plan.target, plan.stable or plan.target}]
-    return frozenset().union(*(goal.blobs() for goal in goals if isinstance(goal, Goal)))
 
 
 def _models(snapshot: PlanRelease, chosen: dict[str, str]) -> list[GoalModel] | str:

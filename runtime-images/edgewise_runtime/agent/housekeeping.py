@@ -1,13 +1,16 @@
-"""Once a day, and at start: says that this deployment still lives here, and removes downloads that were given up."""
+"""Once a day, and at start: says that this deployment still lives here, and removes what nobody will come back to:
+downloads that were given up, and what deployments left that are gone.
+"""
 
 from __future__ import annotations
 
 import asyncio
 
-from edgewise_runtime.agent import neighbours
+from edgewise.contract.plan import PLAN_KEY
+from edgewise_runtime.agent import departed, neighbours
 from edgewise_runtime.agent.backoff import spread
 from edgewise_runtime.agent.cache import Cache
-from edgewise_runtime.agent.lastgood import LastGood
+from edgewise_runtime.agent.lastgood import SERVING
 from edgewise_runtime.agent.plans import Plans
 from edgewise_runtime.agent.switching import Device
 
@@ -31,6 +34,10 @@ class Housekeeping:
     def _tidy(self) -> None:
         plan = self._plans.current
         if plan is not None:
-            LastGood(self._device.cache / plan.deployment.uid, self._device.profile).touch()
-            neighbours.touch(self._device.cache, plan.deployment.uid)
-            self._cache.sweep(neighbours.needed(self._device.cache))
+            cache = self._device.cache
+            mine = cache / plan.deployment.uid
+            here = mine / self._device.profile
+            departed.sign(mine / PLAN_KEY)
+            departed.sign(here / SERVING)
+            departed.clear(cache, (mine, here))
+            self._cache.sweep(neighbours.needed(cache))

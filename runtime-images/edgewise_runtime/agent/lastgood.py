@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import ValidationError
 
 from edgewise.api.base import Model
 from edgewise.api.names import Reason
-from edgewise_runtime import __version__, durable
+from edgewise_runtime import __version__
+from edgewise_runtime.agent import kept
 from edgewise_runtime.agent.failure import Failure
 from edgewise_runtime.agent.goals import Goal
 
@@ -28,15 +24,14 @@ log = logging.getLogger(__name__)
 SERVING, GOOD, REFUSED, LOADING = "serving.json", "good.json", "refused.json", "loading.json"
 DEATHS = 3  # two may be power cuts
 REMEMBERED = 32  # releases that do not do here; more than any plan names
-GONE_SECONDS = 30 * 86_400.0  # a deployment whose pods did not look at its file for so long holds no files any more
 
 
 class _Loading(Model):
-    """A load that was begun."""
+    """Loads that were begun and came to no end. After a death another goal is loaded first, the one that served: that
+    must not make the deadly one forgotten."""
 
-    goal: str
-    """Its identity, and the version of the runtime: another one may do better."""
-    begun: int
+    begun: dict[str, int]
+    """How often, by goal: its identity, and the version of the runtime, since another one may do better."""
 
 
 class _Good(Model):
@@ -49,7 +44,7 @@ class _Refusal(Model):
     """A release that served here, and does not any more."""
 
     goal: str
-    """As in _Loading."""
+    """As in _Loading.begun."""
     reason: str
     message: str
 
@@ -58,9 +53,6 @@ class _Refused(Model):
     """The newest last."""
 
     refusals: list[_Refusal]
-
-
-_Kept = TypeVar("_Kept", bound=Model)
 
 
 class LastGood:
@@ -77,7 +69,7 @@ class LastGood:
 
     def read(self) -> Goal | None:
         """The release to serve at a start; None where there is none, or none that can be read."""
-        return _read(self._serving, Goal)
+        return kept.read(self._serving, Goal.model_validate_json)
 
     def write(self, goal: Goal) -> None:
         """Serve `goal` at the next start."""
@@ -86,7 +78,7 @@ class LastGood:
 
     def good(self) -> list[Goal]:
         """Releases that have proved themselves, the newest first: the one that serves, often, and the one before."""
-        found = _read(self._good, _Good)
+        found = kept.read(self._good, _Good.model_validate_json)
         return found.goals if found is not None else []
 
     def prove(self, goal: Goal) -> None:
@@ -120,28 +112,34 @@ class LastGood:
         if others != known:
             _write(self._refused, _Refused(refusals=others))
 
-    def touch(self) -> None:
-        """Say that this deployment is still here."""
-        with contextlib.suppress(OSError):
-            os.utime(self._serving)
-
     def begin_loading(self, goal: Goal) -> int:
         """How often the process has died in this load. Failure (LoadFailed) where that is too often."""
-        before = _read(self._loading, _Loading)
-        begun = before.begun if before is not None and before.goal == named(goal) else 0
+        loads = self._begun()
+        begun = loads.pop(named(goal), 0)
         if begun >= DEATHS:
             message = f"the runtime died {begun} times while it loaded release {goal.release}; it is not tried again"
             raise Failure(Reason.LOAD_FAILED, message)
-        _write(self._loading, _Loading(goal=named(goal), begun=begun + 1))
+        latest = [*loads.items(), (named(goal), begun + 1)]
+        _write(self._loading, _Loading(begun=dict(latest[-REMEMBERED:])))
         return begun
 
-    def end_loading(self) -> None:
+    def end_loading(self, goal: Goal) -> None:
         """The load came to an end, good or bad."""
-        with contextlib.suppress(OSError):
-            self._loading.unlink(missing_ok=True)
+        loads = self._begun()
+        if loads.pop(named(goal), None) is None:
+            return
+        if loads:
+            _write(self._loading, _Loading(begun=loads))
+        else:
+            with contextlib.suppress(OSError):
+                self._loading.unlink(missing_ok=True)
+
+    def _begun(self) -> dict[str, int]:
+        found = kept.read(self._loading, _Loading.model_validate_json)
+        return found.begun if found is not None else {}
 
     def _refusals(self) -> list[_Refusal]:
-        found = _read(self._refused, _Refused)
+        found = kept.read(self._refused, _Refused.model_validate_json)
         return found.refusals if found is not None else []
 
 
@@ -162,26 +160,10 @@ def spare(cache: Path) -> frozenset[str]:
 
 
 def _memories(cache: Path) -> Iterator[LastGood]:
-    """Of all deployments that still live on this node."""
-    oldest = time.time() - GONE_SECONDS
+    """Of all deployments of this node."""
     for path in cache.glob(f"*/*/{SERVING}"):
-        with contextlib.suppress(OSError):
-            if path.stat().st_mtime >= oldest:
-                yield LastGood(path.parent.parent, path.parent.name)
-
-
-def _read(path: Path, kind: type[_Kept]) -> _Kept | None:
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError) as error:
-        log.error("cannot read what was remembered", extra={"file": path.name, "detail": str(error)})
-        return None
+        yield LastGood(path.parent.parent, path.parent.name)
 
 
 def _write(path: Path, content: Model) -> None:
-    try:
-        durable.write(path, content.model_dump_json(by_alias=True, exclude_none=True).encode())
-    except OSError as error:
-        log.error("cannot remember for the next start", extra={"file": path.name, "detail": str(error)})
+    kept.write(path, content.model_dump_json(by_alias=True, exclude_none=True).encode())

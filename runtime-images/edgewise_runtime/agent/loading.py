@@ -24,7 +24,7 @@ from edgewise_runtime.engines.memory import release
 from edgewise_runtime.engines.zeros import least, zeros
 from edgewise_runtime.models import ServedModel
 from edgewise_runtime.processing import processed
-from edgewise_runtime.sealed import model_file
+from edgewise_runtime.sealed import Sealed, model_file
 from edgewise_runtime.tuning.choice import Choice
 from edgewise_runtime.tuning.notebook import Notebook
 from edgewise_runtime.tuning.tuner import MAX_BATCH, Subject, Tuner
@@ -98,12 +98,26 @@ class Loader:
             return await asyncio.wrap_future(job)
         except asyncio.CancelledError:
             job.add_done_callback(_discard)  # the thread cannot be stopped; what it loads goes when it is done
-            memory.end_loading()  # a pod that is told to stop in the middle of a long load did not die of it
+            memory.end_loading(goal)  # a pod that is told to stop in the middle of a long load did not die of it
             raise
+
+    async def check(self, goal: Goal, files: Mapping[str, Files]) -> None:
+        """Failure where a key is missing: that is waited for, and better before anything is unloaded."""
+        await asyncio.to_thread(_check, goal, files, self._secrets)
 
     def serve(self, loaded: Loaded) -> None:
         """From now on `loaded` is what serves."""
         self._live = dict(loaded.sessions)
+
+    def lacks(self, goal: Goal) -> bool:
+        """Whether `goal` takes a model that does not serve already."""
+        return not _session_keys(goal) <= self._live.keys()
+
+    def keep(self, goal: Goal | None) -> list[Session]:
+        """Of the sessions that serve those that `goal` takes, too. The others are forgotten: they are to be closed."""
+        wanted = _session_keys(goal) if goal is not None else frozenset()
+        self._live = {key: opened for key, opened in self._live.items() if key in wanted}
+        return [opened.session for opened in self._live.values()]
 
     def _load_all(self, goal: Goal, files: Mapping[str, Files], memory: LastGood) -> Loaded:
         died = memory.begin_loading(goal)
@@ -118,7 +132,7 @@ class Loader:
             loaded.discard()
             raise
         finally:
-            memory.end_loading()
+            memory.end_loading(goal)
             release()  # what was only needed to load
         return loaded
 
@@ -126,6 +140,16 @@ class Loader:
 def _discard(job: Future[Loaded]) -> None:
     if not job.cancelled() and job.exception() is None:
         job.result().discard()
+
+
+def _check(goal: Goal, files: Mapping[str, Files], secrets: Path) -> None:
+    for model in goal.models:
+        try:
+            file = model_file(files[model.name].model, model.encryption, secrets, _identity(model))
+            if isinstance(file, Sealed):
+                file.check()
+        except ModelLoadError as error:
+            raise Failure(error.reason, str(error), model.name) from error
 
 
 def _load(goal: Goal, model: GoalModel, files: Files, loaded: Loaded, means: _Means) -> None:
@@ -208,6 +232,10 @@ def _session_key(goal: Goal, model: GoalModel) -> str:
     processing = model.processing.wire() if model.processing else None
     encrypted = (_identity(model), model.encryption) if model.encryption else None
     return repr((_subject(goal, model), processing, encrypted))
+
+
+def _session_keys(goal: Goal) -> frozenset[str]:
+    return frozenset(_session_key(goal, model) for model in goal.models)
 
 
 def _warm_up(session: Session) -> None:

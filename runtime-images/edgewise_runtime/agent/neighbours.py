@@ -5,27 +5,19 @@ own. Asked by agent/switching.py when it makes room, and by agent/housekeeping.p
 from __future__ import annotations
 
 import contextlib
-import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from edgewise.contract.plan import PLAN_KEY, Plan
-from edgewise_runtime.agent.lastgood import GONE_SECONDS, pinned
+from edgewise_runtime.agent.lastgood import pinned
 
 
 def needed(cache: Path) -> frozenset[str]:
     """sha256 of what they would serve after a restart, and of what their plans name: builds for other hardware among
     it, which are not here anyhow. Blocks: reads a small file for each deployment."""
     return pinned(cache).union(*(_named(plan) for plan in _plans(cache)))
-
-
-def touch(cache: Path, uid: str) -> None:
-    """Say that the deployment is still here: its plan may be the same for years."""
-    with contextlib.suppress(OSError):
-        os.utime(cache / uid / PLAN_KEY)
 
 
 def _named(plan: Plan) -> frozenset[str]:
@@ -37,8 +29,6 @@ def _named(plan: Plan) -> frozenset[str]:
 
 
 def _plans(cache: Path) -> Iterator[Plan]:
-    oldest = time.time() - GONE_SECONDS
     for path in cache.glob(f"*/{PLAN_KEY}"):
         with contextlib.suppress(OSError, ValidationError):
-            if path.stat().st_mtime >= oldest:
-                yield Plan.model_validate_json(path.read_bytes())
+            yield Plan.model_validate_json(path.read_bytes())

@@ -5,6 +5,7 @@ Used by agent/switching.py for what shall serve and for what may serve later, an
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -67,8 +68,8 @@ class Obtaining:
             raise
 
     async def _once_more(self, model: GoalModel) -> Files:
-        verified = await self._trust.judged(model, self._cached, again=True)
-        path = await self._cached(model.build.source)
+        judged = self._trust.judged(model, self._cached, again=True)  # imports for longer than it judges
+        verified, path = await asyncio.gather(judged, self._cached(model.build.source))
         await covered(verified, path, model)
         return Files(path, signer=_signer(verified))
 

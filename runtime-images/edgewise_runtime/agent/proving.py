@@ -7,20 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from edgewise.api.base import Model
 from edgewise.api.names import Reason
-from edgewise_runtime import durable
+from edgewise_runtime.agent import kept
 from edgewise_runtime.agent.failure import Failure
 from edgewise_runtime.agent.goals import Goal
 from edgewise_runtime.agent.lastgood import DEATHS, LastGood, named
-
-log = logging.getLogger(__name__)
 
 FILE = "proving.json"
 PROVED_SECONDS = 60.0  # served so long, and answered somebody: what crashes on requests does so by then
@@ -83,16 +78,10 @@ class Proving:
         return deaths if watch.boot == boot_id() or deaths >= DEATHS else 0
 
     def _read(self) -> _Watch | None:
-        try:
-            return _Watch.model_validate_json(self._file.read_bytes())
-        except (OSError, ValidationError):
-            return None
+        return kept.read(self._file, _Watch.model_validate_json)
 
     def _write(self, watch: _Watch) -> None:
-        try:
-            durable.write(self._file, watch.model_dump_json(by_alias=True).encode())
-        except OSError as error:
-            log.error("cannot note that a release has to prove itself", extra={"detail": str(error)})
+        kept.write(self._file, watch.model_dump_json(by_alias=True).encode())
 
 
 async def proved(requests: Callable[[], int]) -> None:

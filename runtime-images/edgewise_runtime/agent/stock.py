@@ -85,13 +85,10 @@ class Stock:
         """Path of the verified file. Failure, with what to do about it; what arrived is kept for the next try. Of a
         build the way there may be a delta. May be cancelled at any moment."""
         sha256 = _source(what).sha256
+        path = self._cache.blob(sha256)
         try:
             if not await self.holds(sha256):
-                waiting = partial(self._tell, sha256, progress)
-                async with claimed(self._cache.claim(sha256), waiting) as claim:
-                    if not await self.holds(sha256):  # whoever held the claim before may have brought it
-                        await self._bring(_Errand(what, room, progress, claim))
-            path = self._cache.blob(sha256)
+                await self._one_at_a_time(what, room, progress)
             progress(path.stat().st_size)
         except OSError as error:
             self._verified.discard(sha256)
@@ -110,6 +107,13 @@ class Stock:
         if sound:
             self._verified.add(sha256)
         return sound
+
+    async def _one_at_a_time(self, what: Build | Source, room: Room, progress: Callable[[int], None]) -> None:
+        """Whoever held the claim before may have brought it."""
+        sha256 = _source(what).sha256
+        async with claimed(self._cache.claim(sha256), partial(self._tell, sha256, progress)) as claim:
+            if not await self.holds(sha256):
+                await self._bring(_Errand(what, room, progress, claim))
 
     async def _bring(self, errand: _Errand) -> None:
         """Into the cache. Where the disk is full before the cache's limit is reached, what nobody needs goes first."""

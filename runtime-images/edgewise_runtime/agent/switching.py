@@ -1,8 +1,8 @@
 """Brings this node to the release its plan wants, and keeps the last good one serving until then, whatever goes wrong.
 
-fetch → verify → wait for the window → load beside the live release → run once, and its self test → swap → remember. A
-newer plan may overtake at any step. A target that this node may not serve yet is fetched all the same. Started by
-agent/__init__.py; reads Plans, writes Models and Progress.
+fetch → verify → wait for the window → load beside the live release, or in its place → run once, and its self test →
+swap → remember. A newer plan may overtake at any step but where nothing serves. A target that this node may not serve
+yet is fetched all the same. Started by agent/__init__.py; reads Plans, writes Models and Progress.
 """
 
 from __future__ import annotations
@@ -126,7 +126,8 @@ class Switching:
                 self._news.clear()
                 heard_more = True
                 now = self._plans.current
-                if self._given_back is not None or (now is not None and self._aims(now) != aims):
+                overtaken = now is not None and self._aims(now) != aims and not self._live.between
+                if self._given_back is not None or overtaken:
                     break
             else:
                 return task.result()
@@ -191,6 +192,7 @@ class Switching:
                 raise crash
             return await self._reach(goal, plan, progress)
         except Failure as failure:
+            progress.begin(goal)  # what served before may have come back meanwhile, and said so
             progress.failed(failure)
             return self._wait_after(failure, goal)
 
@@ -223,11 +225,14 @@ class Switching:
             return _postponed(early, progress)
         progress.loading()
         memory = self._memory(plan)
-        loaded = await self._loader.load(goal, files, memory)
-        if early := self._too_early(goal, plan):  # a load takes its time
-            loaded.discard()
-            return _postponed(early, progress)
-        await self._live.switch(goal, loaded, memory)
+        if self._live.in_the_way(goal, plan):
+            await self._live.replace(goal, files, plan, memory)
+        else:
+            loaded = await self._loader.load(goal, files, memory)
+            if early := self._too_early(goal, plan):  # a load takes its time
+                loaded.discard()
+                return _postponed(early, progress)
+            await self._live.switch(goal, loaded, memory)
         self._refused.pop(goal.untried.identity, None)
         progress.ready(running(self._models))
         return None

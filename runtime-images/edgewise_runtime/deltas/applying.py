@@ -19,9 +19,6 @@ from typing import BinaryIO
 from edgewise_runtime.deltas.container import DeltaError, Header, read_frame
 from edgewise_runtime.deltas.frames import Base, Bench, Place, made
 
-_AHEAD = 2
-"""Frames in work at once: zstd, numpy and the hash leave the interpreter alone, and small boards have several cores."""
-
 
 @dataclass(frozen=True)
 class Wanted:
@@ -73,15 +70,16 @@ def _agreed(header: Header, wanted: Wanted, base: Base) -> Header:
 
 
 def _pieces(file: BinaryIO, header: Header, base: Base) -> Iterator[bytes | memoryview]:
-    """In order, each good until the next is asked for; those behind it are in work meanwhile."""
+    """In order, each good until the next is asked for, which is in work meanwhile. In one thread: numpy asks for the
+    interpreter some hundred times a frame, and two of them wait for each other longer than they gain."""
     work: list[Future[bytes | memoryview]] = []
-    benches = cycle([Bench(min(header.frame_size, header.size)) for _ in range(_AHEAD + 1)])
-    with ThreadPoolExecutor(_AHEAD, "delta") as pool:
+    benches = cycle([Bench(min(header.frame_size, header.size)) for _ in range(2)])
+    with ThreadPoolExecutor(1, "delta") as pool:
         for start in range(0, header.size, header.frame_size):
             place = Place(start, min(header.frame_size, header.size - start), header.frame_size)
             kind, body = read_frame(file, place.size)
             work.append(pool.submit(made, kind, body, place, base, next(benches)))
-            if len(work) > _AHEAD:
+            if len(work) > 1:
                 yield work.pop(0).result()
         for piece in work:
             yield piece.result()

@@ -19,7 +19,7 @@ WIDTHS = (1, 2, 4)
 _TYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<u1"), 2: np.dtype("<u2"), 4: np.dtype("<u4")}
 
 _BYTE = {width: kind.type(8) for width, kind in _TYPES.items()}
-_BLOCK = 2**14
+_BLOCK = 2**15
 """Numbers at once: they stay in a processor's cache, and nothing large is allocated, which costs more than the sums."""
 
 Numbers = NDArray[Any]
@@ -88,8 +88,8 @@ def unpack(reader: Reader, base: Bytes | None, into: Bytes, width: int) -> None:
     if how not in ways(base is not None, width):
         raise DeltaError("unknown", f"the delta has numbers changed in way {how}, which this device does not know")
     count = len(into) // width
-    lowest, *higher = [decoded(reader, count) for _ in range(width)]
-    if base is not None and not any(map(_says_something, (lowest, *higher))):
+    streams = [decoded(reader, count) for _ in range(width)]
+    if base is not None and not any(map(_says_something, streams)):
         np.copyto(into, base)
         return
     numbers = into.view(_TYPES[width])
@@ -97,12 +97,19 @@ def unpack(reader: Reader, base: Bytes | None, into: Bytes, width: int) -> None:
     for start in range(0, count, _BLOCK):
         part = slice(start, start + _BLOCK)
         some = numbers[part]
-        some[:] = 0
-        for stream in reversed(higher):
-            some |= stream[part]
-            some <<= _BYTE[width]
-        some |= lowest[part]
+        _join([stream[part] for stream in streams], some)
         _restore(some, None if before is None else before[part], How(how))
+
+
+def _join(streams: list[Bytes], into: Numbers) -> None:
+    """Bytes of numbers, the lowest first. Widened by copying: twice as fast as a sum of two widths."""
+    *lower, highest = streams
+    np.copyto(into, highest)
+    wide = np.empty_like(into)
+    for stream in reversed(lower):
+        into <<= _BYTE[into.itemsize]
+        np.copyto(wide, stream)
+        into |= wide
 
 
 def _says_something(stream: Bytes) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from edgewise.api.edgemodel import Confidence, Task, measured_by
+from edgewise.api.confidence import Confidence, Task, measured_by
 from edgewise.api.names import Reason
 from edgewise.contract.scores import row_confidences
 from edgewise_runtime.engines.base import Array, ModelLoadError, TensorSpec

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,13 @@ class Sealed:
     """Where the key of its Secret is mounted."""
     identity: Identity
 
+    def check(self) -> None:
+        """ModelLoadError where the key is not there, or the file is another one: what `opened` would find out first."""
+        from edgewise_runtime.sealed.unsealing import checked
+
+        with _told():
+            checked(self.path, self.keys, self.identity)
+
     def opened(self, open_: Callable[[Path], Session]) -> Session:
         """What `open_` makes of the decrypted file. Its path is good for that call; for as long as the session is there
         where the session reads it again (`Traits.rereads`). ModelLoadError."""
@@ -51,12 +59,19 @@ class Sealed:
         from edgewise_runtime.sealed.unsealing import unsealed
 
         forbid_dumps()
-        try:
+        with _told():
             return unsealed(self.path, self.keys, self.identity)
-        except BadKeyError as error:
-            raise ModelLoadError(Reason.KEY_MISSING, str(error)) from None
-        except BrokenSealError as error:
-            raise ModelLoadError(Reason.DECRYPTION_FAILED, str(error)) from None
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """As whoever loads models says it."""
+    try:
+        yield
+    except BadKeyError as error:
+        raise ModelLoadError(Reason.KEY_MISSING, str(error)) from None
+    except BrokenSealError as error:
+        raise ModelLoadError(Reason.DECRYPTION_FAILED, str(error)) from None
 
 
 def model_file(path: Path, encryption: Encryption | None, secrets: Path, identity: Identity) -> Path | Sealed:

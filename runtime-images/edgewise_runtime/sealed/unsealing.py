@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, BinaryIO, cast
 
 from edgewise.api.names import Reason
 from edgewise.api.units import binary
@@ -30,15 +30,26 @@ def unsealed(path: Path, keys: Path, wanted: Identity) -> AnonymousFile:
 
     BadKeyError, BrokenSealError, ModelLoadError where there is no room; nothing of the content stays then."""
     with path.open("rb") as file:
-        header = Header.read(file)
-        if header.identity != wanted:
-            raise BrokenSealError(f"the file was encrypted as {header.identity}, and is to be {wanted}")
+        header = _header(file, wanted)
         _check_room(header.size)
         cipher = _cipher(header, keys)
         try:
             return _written(Chunks(file, header, cipher), header)
         finally:
             cipher.wipe()
+
+
+def checked(path: Path, keys: Path, wanted: Identity) -> None:
+    """The same errors, as far as the file's head and the key tell."""
+    with path.open("rb") as file:
+        _cipher(_header(file, wanted), keys).wipe()
+
+
+def _header(file: BinaryIO, wanted: Identity) -> Header:
+    header = Header.read(file)
+    if header.identity != wanted:
+        raise BrokenSealError(f"the file was encrypted as {header.identity}, and is to be {wanted}")
+    return header
 
 
 def _check_room(size: int) -> None:

@@ -13,6 +13,7 @@ from edgewise.controller.children import Children
 from edgewise.controller.deletions import Deletions
 from edgewise.controller.events import Recorder
 from edgewise.controller.gather import Gatherer
+from edgewise.controller.holds import Holds
 from edgewise.controller.keys import Key
 from edgewise.controller.pokes import Poker
 from edgewise.controller.queue import WorkQueue
@@ -39,7 +40,8 @@ class Bench:
         self.queue: WorkQueue[Key] = WorkQueue()
         self.book = ReportBook()
         self.router = Router(self.store, self.queue, self.book)
-        self.gatherer = Gatherer(self.store, self.book, Settings)
+        self.holds = Holds(self.queue)
+        self.gatherer = Gatherer(self.store, self.book, Settings, holds=self.holds)
         seen = self.router.seen
         self.effects = Effects(
             client,
@@ -50,6 +52,7 @@ class Bench:
             StatusWriter(client, seen, lambda: self.clock),
             Recorder(client, "bench"),
             Poker(client, session),
+            self.holds,
         )
 
     async def deployment(self, name: str = "digits") -> Key:
@@ -88,6 +91,11 @@ class Bench:
     async def get(self, kind: str, name: str) -> Manifest:
         versions = {"EdgeDeployment": "edgewise.dev/v1alpha1", "DaemonSet": "apps/v1"}
         return await self.client.get(ObjectRef(versions.get(kind, "v1"), kind, self.namespace, name))
+
+    async def conditions(self, name: str = "digits") -> dict[str, Manifest]:
+        """Of an EdgeDeployment, by type."""
+        status = (await self.get("EdgeDeployment", name))["status"]
+        return {condition["type"]: condition for condition in status["conditions"]}
 
     async def node(self, name: str, **labels: str) -> ObjectRef:
         body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}

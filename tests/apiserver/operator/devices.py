@@ -21,6 +21,7 @@ from edgewise.cluster.resources import EDGE_DEPLOYMENT
 from edgewise.contract.plan import Plan
 from edgewise.contract.report import ModelReport, Report, ReportReply
 from edgewise.controller.certificates import certificates_for
+from edgewise.controller.door import Door
 from edgewise.controller.keys import Key
 from edgewise.controller.metrics import Metrics
 from edgewise.controller.reconciler import Reconciler
@@ -95,7 +96,7 @@ class Fleet:
         await certificates.ready()
         verifier, metrics, bench = TokenVerifier(self.client), Metrics(), self.bench
         desk = Desk(verifier, bench.store, bench.gatherer, bench.book, bench.queue, metrics, lambda: self.now)
-        await self._running.enter_async_context(serve_reports(port, certificates.tls, Reports(desk)))
+        await self._running.enter_async_context(serve_reports(Door(port, certificates.tls, most=8), Reports(desk)))
         self._trusting = ssl.create_default_context(cadata=certificates.authority)
         self._url = f"https://127.0.0.1:{port}/v1/report"
         self._uid = (await bench.get("EdgeDeployment", "digits"))["metadata"]["uid"]

@@ -1,4 +1,4 @@
-"""Profile labels on nodes: all that edgewise writes there."""
+"""Labels of profiles and holds on nodes: all that edgewise writes there."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from edgewise.cluster.resources import NODE
+from edgewise.api.names import hold_label
+from edgewise.cluster.resources import EDGE_DEPLOYMENT, NODE
 from edgewise.controller.keys import Key
 from edgewise.controller.nodes import Decide, NodeReconciler
+from edgewise.core.node import decide
 from edgewise.core.observed import ObjectRef, ObservedNode
 from edgewise.core.outcome import NodeLabels
 from tests.apiserver.operator.bench import Bench
@@ -35,7 +37,7 @@ def wants(*labels: str, since: Mapping[str, float] | None = None) -> Decide:
 
 async def labels(bench: Bench, name: str) -> dict[str, str]:
     found = await bench.client.get(ObjectRef(NODE.api_version, NODE.kind, "", name))
-    return dict(found["metadata"]["labels"])
+    return dict(found["metadata"].get("labels") or {})
 
 
 async def test_profile_labels_are_given_and_taken_and_others_are_left_alone(bench: Bench, name: str) -> None:
@@ -89,3 +91,41 @@ async def test_since_when_a_node_does_not_match_is_remembered_between_looks(benc
     reconcile = NodeReconciler(bench.effects, bench.gatherer, decide, clock=lambda: 42.0)
     assert [await reconcile(Key("Node", "", name)), await reconcile(Key("Node", "", name))] == [7, 7]
     assert seen == [{}, {"raspberry-pi-4": 42.0}]
+
+
+async def test_a_hold_is_written_kept_and_taken_away_as_its_deployment_asks(bench: Bench, name: str) -> None:
+    made, key = await held_for(bench), Key("Node", "", name)
+    look = NodeReconciler(bench.effects, bench.gatherer, decide)
+    await bench.node(name)
+    bench.waiting()
+    bench.holds.ask(made, {name: "cpu"})
+    assert bench.waiting() == {key}
+    for asked in ({name: "cpu"}, {}):
+        bench.holds.ask(made, asked)
+        await look(key)
+        assert await labels(bench, name) == {hold_label(made): "cpu"}
+    bench.holds.ask(made, {name: ""})
+    await look(key)
+    assert await labels(bench, name) == {}
+
+
+async def test_the_hold_of_a_deleted_deployment_is_taken_away(bench: Bench, name: str) -> None:
+    made, key = await held_for(bench), Key("Node", "", name)
+    look = NodeReconciler(bench.effects, bench.gatherer, decide)
+    await bench.node(name)
+    bench.holds.ask(made, {name: "cpu"})
+    await look(key)
+    ref = ObjectRef(EDGE_DEPLOYMENT.api_version, EDGE_DEPLOYMENT.kind, bench.namespace, "digits", made)
+    await bench.client.delete(ref)
+    await bench.catch_up()
+    bench.holds.forget(made)
+    await look(key)
+    assert await labels(bench, name) == {}
+
+
+async def held_for(bench: Bench) -> str:
+    """Uid of a new deployment."""
+    await bench.deployment()
+    record = bench.store.shelf(EDGE_DEPLOYMENT).get(bench.namespace, "digits")
+    assert record is not None
+    return record.ref.uid

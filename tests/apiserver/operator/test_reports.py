@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 import uuid
@@ -18,6 +19,7 @@ from edgewise.contract.plan import PLAN_KEY
 from edgewise.contract.plan import Plan as DevicePlan
 from edgewise.contract.report import Report, ReportReply
 from edgewise.controller.certificates import Certificates, certificates_for
+from edgewise.controller.door import Door
 from edgewise.controller.keys import Key
 from edgewise.controller.metrics import Metrics
 from edgewise.controller.reports import LARGEST, Desk, Reports, serve_reports
@@ -104,7 +106,7 @@ async def site(with_kinds: ApiServer, client: Client, namespace: str) -> AsyncIt
         )
         uid = (await bench.get("EdgeDeployment", "digits"))["metadata"]["uid"]
         port = free_port()
-        async with serve_reports(port, certificates.tls, Reports(desk)):
+        async with serve_reports(Door(port, certificates.tls, most=8), Reports(desk)):
             url = f"https://127.0.0.1:{port}/v1/report"
             yield Site(bench, with_kinds, desk, url, session, key, node, uid, certificates)
         bench.queue.close()
@@ -129,6 +131,14 @@ async def test_a_device_that_speaks_for_itself_is_heard(site: Site) -> None:
     assert (received.at, received.report.serving) == (1000.0, "1.0.0-abc")
     assert site.bench.waiting() == {site.key}
     assert site.result("accepted") == 1
+
+
+async def test_news_of_one_of_many_is_looked_at_a_moment_later(site: Site) -> None:
+    for number in range(10):
+        site.bench.book.enter(site.report(pod=f"device-{number}"), 1000.0)
+    site.bench.waiting()
+    assert (await site.send(site.report(), site.token()))[0] == 200
+    assert await asyncio.wait_for(site.bench.queue.get(), 30.0) == site.key
 
 
 async def test_a_gateway_is_heard_as_what_it_is(site: Site) -> None:

@@ -12,7 +12,7 @@ from edgewise.controller.workers import work
 from edgewise.core.observed import ObservedDeployment
 from edgewise.core.outcome import Plan
 from tests.apiserver.operator.bench import Bench
-from tests.apiserver.operator.test_reconciler import SERVING
+from tests.apiserver.operator.children import SERVING
 
 pytestmark = pytest.mark.apiserver
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from edgewise.api.edgemodel import Confidence
+from edgewise.api.confidence import Confidence
 from edgewise.contract.plan import PlanEscalation
 from tests.bench.serving.processes import Command, started
 from tests.cluster.ports import free_port

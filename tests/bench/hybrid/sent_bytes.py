@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edgewise.api.base import SecretKeyRef
-from edgewise.api.edgemodel import Confidence
+from edgewise.api.confidence import Confidence
 from edgewise.api.escalation import Budget, EscalationWhen, Tls
 from edgewise.contract.plan import PlanEscalation, PlanTarget
 from edgewise_runtime.protocol.messages import InferRequest, Tensor

@@ -7,7 +7,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from edgewise.api.edgemodel import Confidence
+from edgewise.api.confidence import Confidence
 from edgewise.api.escalation import Budget, EscalationWhen
 from edgewise.contract.plan import PlanEscalation, PlanSpool, PlanTarget
 from edgewise_runtime.engines import load

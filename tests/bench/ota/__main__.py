@@ -15,6 +15,7 @@ FIGURES = {  # name: function(report), imported when it is its turn
     "evidence": f"{HERE}.evidence:figures",
     "trust": f"{HERE}.trust:figures",
     "sealed": f"{HERE}.sealed:figures",
+    "cluster": f"{HERE}.cluster:figures",
 }
 
 

@@ -1,7 +1,8 @@
 """A program for deltas.py's figures: applies a delta as a device does, and says what it took.
 
-`python -m tests.bench.ota.applied DELTA BASE NEW ROUNDS` (BASE `-`: none). Prints JSON: seconds of each round, cold, to
-apply it and to read and hash the new file; bytes of memory beyond what the program has anyway.
+`python -m tests.bench.ota.applied DELTA BASE NEW ROUNDS` (BASE `-`: none). Prints JSON: seconds of each round to
+apply it and to read and hash the new file, files from the disk but the delta, which has just been fetched; bytes of
+memory beyond what the program has anyway.
 """
 
 import hashlib
@@ -28,12 +29,12 @@ def main(delta: Path, base: Path | None, new: Path, rounds: int) -> None:
     before = _memory("VmRSS")
     times: dict[str, list[float]] = {"read": [], "apply": []}
     for _ in range(rounds):
-        for path in (new, delta, *([base] if base else [])):
+        for path in (new, *([base] if base else [])):
             _forget(path)
         times["read"].append(_timed(lambda: _hashed(new)))
         times["apply"].append(_timed(lambda: apply(delta, base, target, wanted)))
+        target.unlink()  # or the next round frees its pages
     sys.stdout.write(json.dumps({**times, "memory": _memory("VmHWM") - before}))
-    target.unlink()
 
 
 def _hashed(path: Path) -> str:

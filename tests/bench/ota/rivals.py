@@ -1,13 +1,23 @@
-"""Other ways to say how one file became another: what edgewise's deltas are measured against, and may not lose to."""
+"""Other ways to say how one file became another: what edgewise's deltas are measured against, and may not lose to.
 
+They take minutes, and what they make of two files changes with neither edgewise nor the machine: so it is remembered.
+"""
+
+import hashlib
+import json
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
 
 import bsdiff4
 import numpy as np
 import zstandard
 
+from tests.bench.figures import FOLDER
+
 Way = Callable[[bytes, bytes], int]
 """Bytes that it takes from the old file to the new one."""
+_TOOLS = ("bsdiff4", "zstandard")
 
 
 def zstd_patch(old: bytes, new: bytes) -> int:
@@ -31,3 +41,25 @@ def bsdiff(old: bytes, new: bytes) -> int:
 
 
 WAYS: Mapping[str, Way] = {"zstd patch": zstd_patch, "bsdiff4": bsdiff, "XOR planes": xor_planes}
+
+
+class Remembered:
+    """Sizes from earlier runs, by the files' content and the versions of the tools."""
+
+    def __init__(self, file: Path = FOLDER / "rivals.json") -> None:
+        self._file = file
+        self._sizes: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+
+    def get(self, way: str, old: Path, new: Path) -> int | None:
+        return self._sizes.get(_key(way, old, new))
+
+    def put(self, way: str, old: Path, new: Path, size: int) -> None:
+        self._sizes[_key(way, old, new)] = size
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        self._file.write_text(json.dumps(self._sizes, indent=1) + "\n")
+
+
+def _key(way: str, old: Path, new: Path) -> str:
+    contents = (hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in (old, new))
+    tools = (f"{tool} {version(tool)}" for tool in _TOOLS)
+    return ", ".join((way, *contents, *tools))

@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 
 from tests.bench.figures import Figure, Report
-from tests.runtime.agent.attacks import ATTACKS, TWO, Attack, Siege, cuts, siege
+from tests.runtime.agent.attacks import ATTACKS, Attack, Siege, cuts, siege
+from tests.runtime.agent.tinymodels import TWO
 
 PERCENTS = range(100)
 

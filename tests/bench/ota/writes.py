@@ -14,6 +14,7 @@ from tests.scale.swarm import Swarm, swarm
 SIZES = (30, 120)
 ROLLOUT = {"waves": [{"nodes": 5}, {"percent": 20}, {"percent": 100}], "gates": {"soak": "1s"}}
 WAVES = 3
+IMAGE = "registry.local/cpu:2"
 BESIDES = 6
 """What a rollout writes once: a model's revision, a release, the plan of its start and of its promotion, two events."""
 
@@ -24,6 +25,9 @@ class Written:
 
     model: Counter[str]
     template: Counter[str]
+    """Of all pods: resources."""
+    image: Counter[str]
+    """Likewise, brought to every device before."""
     move: Counter[str]
     """Of half of the devices, the Raspberry Pis, to their own profile."""
 
@@ -37,6 +41,7 @@ def figures(report: Report) -> None:
         f"writes of a model rollout in {WAVES} waves, {size} devices": (many.model.total(), 2 * WAVES + BESIDES),
         f"writes of a model rollout, {size} devices minus {SIZES[0]}": (many.model.total() - few.model.total(), 0),
         f"writes of a template change, {size} devices": (many.template.total(), size + 2 * WAVES + BESIDES),
+        f"writes of an image change, {size} devices": (many.image.total(), size + 3 * WAVES + BESIDES),
         f"writes of a move of {moved} devices between profiles": (many.move.total(), 2 * moved + 2 * WAVES + BESIDES),
     }
     for name, (value, limit) in rows.items():
@@ -52,6 +57,9 @@ async def _counted(size: int) -> Written:
         await fleet.settled("2.0.0")
         counts.append(_writes(fleet))
         await fleet.edit(serving={"resources": {"requests": {"memory": "256Mi"}}})
+        await fleet.settled("2.0.0", patience=150)
+        counts.append(_writes(fleet))
+        await fleet.edit(serving={"image": IMAGE})
         await fleet.settled("2.0.0", patience=150)
         counts.append(_writes(fleet))
         await fleet.release("3.0.0", ("FP16", "INT8"))

@@ -21,10 +21,9 @@ from tests.runtime.agent.fileserver import endless, file_server
 from tests.runtime.agent.operators import Operator, operator
 from tests.runtime.agent.pods import Pod, pod
 from tests.runtime.agent.publishing import ALICE, BOB, Publisher, mount_keys
-from tests.runtime.agent.tinymodels import scaling
+from tests.runtime.agent.tinymodels import ONE, THREE, TWO
 from tests.runtime.agent.waiting import until
 
-ONE, TWO, THREE = scaling(1), scaling(2), scaling(3)
 BARRIER = Policy(public_keys=[ALICE], min_version="0.5.0")
 """What the besieged pod was made with."""
 

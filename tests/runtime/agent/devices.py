@@ -24,6 +24,7 @@ from edgewise_runtime.agent.trusting import Trust
 from edgewise_runtime.models import Models
 from tests.runtime.agent.documents import NODE, PROFILE, plan, release, source
 from tests.runtime.agent.fileserver import FileServer
+from tests.runtime.agent.tinymodels import ONE
 from tests.runtime.agent.waiting import until
 
 
@@ -85,6 +86,14 @@ class TestDevice:
 def one_model(server: FileServer, name: str, content: bytes) -> Plan:
     """A plan whose only release is `name`, with `content` as its model."""
     return plan(1, release(name, {"digits": source(server.add(f"/{name}", content), content)}))
+
+
+async def serving_one(edge: TestDevice, server: FileServer) -> Plan:
+    """What most stories begin with: it serves release r1, the model ONE. Its plan."""
+    first = one_model(server, "r1", ONE)
+    await edge.follow(first)
+    await edge.until_serving("r1")
+    return first
 
 
 def mount(folder: Path, document: Plan) -> None:

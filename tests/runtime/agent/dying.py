@@ -29,6 +29,7 @@ def live(step: int, release: str, root: Path) -> None:
     for name in ("fsync", "replace", "unlink", "truncate", "mkdir"):
         setattr(os, name, wrap(getattr(os, name)))
     Models.replace = wrap(Models.replace)  # type: ignore[method-assign]
+    Models.withdraw = wrap(Models.withdraw)  # type: ignore[method-assign]
     asyncio.run(follow(root, release))
 
 

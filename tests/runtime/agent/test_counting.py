@@ -177,6 +177,6 @@ async def test_a_disk_that_takes_nothing_stops_nothing(tmp_path: Path, caplog: p
         device.file.parent.parent.mkdir(parents=True, exist_ok=True)
         device.file.parent.write_text("in the way")
         device.serve("r1")
-        await until(lambda: "cannot keep the counts" in caplog.text, "it is logged")
+        await until(lambda: "cannot be kept for the next start" in caplog.text, "it is logged")
         device.ask(3)
     assert device.counted() == 3

@@ -10,10 +10,11 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from edgewise.contract.plan import Plan
+from edgewise.contract.plan import Plan, PlanServing
 from tests.runtime.agent.devices import device, mount
 from tests.runtime.agent.documents import plan, release, source
 from tests.runtime.agent.fileserver import FileServer, file_server, status
@@ -32,21 +33,21 @@ async def server() -> AsyncIterator[FileServer]:
         yield running
 
 
-def wanting(server: FileServer, sequence: int, name: str) -> Plan:
+def wanting(server: FileServer, sequence: int, name: str, switch: Literal["Beside", "InPlace"] = "Beside") -> Plan:
     releases = {
         "r1": release("r1", {"digits": source(server.url + "/r1", ONE)}),
         "r2": release("r2", {"digits": source(server.url + "/r2", TWO)}),
     }
-    return plan(sequence, *releases.values(), target=name, stable="r1")
+    return plan(sequence, *releases.values(), target=name, stable="r1", serving=PlanServing(switch=switch))
 
 
-async def prepared(server: FileServer, root: Path) -> Path:
+async def prepared(server: FileServer, root: Path, switch: Literal["Beside", "InPlace"] = "Beside") -> Path:
     """A device that serves r1 and will find that r2 is wanted."""
     root.mkdir()
     async with device(root) as edge:
         await edge.follow(wanting(server, 1, "r1"))
         await edge.until_serving("r1")
-    mount(root / "plan", wanting(server, 2, "r2"))
+    mount(root / "plan", wanting(server, 2, "r2", switch))
     return root
 
 
@@ -72,10 +73,11 @@ async def mortals() -> AsyncIterator[Callable[[Path, int], Awaitable[int]]]:
         await program.wait()
 
 
+@pytest.mark.parametrize("switch", ["Beside", "InPlace"])
 async def test_a_crash_before_any_step_leaves_the_old_release_or_the_new_one(
-    server: FileServer, tmp_path: Path
+    server: FileServer, tmp_path: Path, switch: Literal["Beside", "InPlace"]
 ) -> None:
-    before = await prepared(server, tmp_path / "before")
+    before = await prepared(server, tmp_path / "before", switch)
     async with mortals() as live:
         for step in itertools.count():
             root = tmp_path / f"step-{step}"
@@ -86,7 +88,7 @@ async def test_a_crash_before_any_step_leaves_the_old_release_or_the_new_one(
             assert code == -signal.SIGKILL, f"the device fell over by itself at step {step}"
             assert step < STEPS_AT_MOST
             server.faults["/r2"] = [status(503)]
-            await live_on(root, wanting(server, 3, "r2"), f"after a crash at step {step}")
+            await live_on(root, wanting(server, 3, "r2", switch), f"after a crash at step {step}")
             server.faults.clear()
     assert step > 10, "the steps of a switch were not all met"
 

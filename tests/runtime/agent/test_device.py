@@ -15,10 +15,8 @@ from tests.runtime.agent.documents import plan, release, source
 from tests.runtime.agent.fileserver import FileServer, file_server
 from tests.runtime.agent.operators import Operator, operator
 from tests.runtime.agent.pods import pod
-from tests.runtime.agent.tinymodels import scaling
+from tests.runtime.agent.tinymodels import ONE, TWO
 from tests.runtime.agent.waiting import until
-
-ONE, TWO = scaling(1), scaling(2)
 
 
 @pytest.fixture

@@ -50,6 +50,11 @@ def plain(uri: str, content: bytes, **more: Any) -> Source:
     return documents.source(uri, content, plain_http=True, **more)
 
 
+def digits(server: FileServer, **more: Any) -> Source:
+    """digits:1, of a registry that answers what the test says."""
+    return plain(server.url.replace("http://", "oci://") + "/digits:1", CONTENT, **more)
+
+
 async def fetch(root: Path, what: Source) -> bytes:
     access = Access(root / "secrets", frozenset({"127.0.0.1"}))
     await Fetcher(access).fetch(Order(what, root / "model.part", 10**6))
@@ -149,7 +154,7 @@ async def test_an_index_is_refused_with_what_to_name_instead(open_registry: Regi
 )  # fmt: skip
 async def test_a_manifest_that_is_none_is_refused(server: FileServer, tmp_path: Path, manifest: bytes) -> None:
     server.add("/v2/digits/manifests/1", manifest)
-    failure = await refused(tmp_path, plain(server.url.replace("http://", "oci://") + "/digits:1", CONTENT))
+    failure = await refused(tmp_path, digits(server))
     assert failure.reason == Reason.SOURCE_REFUSED
 
 
@@ -158,7 +163,7 @@ async def test_a_token_that_would_forge_a_header_is_refused(
 ) -> None:
     other.add("/token", b'{"token": "x\\r\\nHost: elsewhere"}')
     server.faults["/v2/digits/manifests/1"] = [asking(f'Bearer realm="{other.url}/token"')]
-    failure = await refused(tmp_path, plain(server.url.replace("http://", "oci://") + "/digits:1", CONTENT))
+    failure = await refused(tmp_path, digits(server))
     assert (failure.reason, "no header can carry" in failure.message) == (Reason.SOURCE_REFUSED, True)
 
 
@@ -238,7 +243,7 @@ async def test_a_registry_that_sends_for_its_token_to_somebody_else_does_not_giv
     elsewhere = other.url.replace("127.0.0.1", "localhost")
     server.faults["/v2/digits/manifests/1"] = [asking(f'Bearer realm="{elsewhere}/token",service="x"')]
     other.faults["/token"] = [status(401)]
-    what = plain(server.url.replace("http://", "oci://") + "/digits:1", CONTENT, secret_ref=SecretRef(name="good"))
+    what = digits(server, secret_ref=SecretRef(name="good"))
     failure = await refused(tmp_path, what)
     assert failure.reason == Reason.SOURCE_REFUSED
     assert "passwords are not sent there" in failure.message
@@ -255,7 +260,7 @@ async def test_what_anybody_may_fetch_is_fetched_with_a_stranger_s_token(
     server.add("/v2/digits/manifests/1", json.dumps({"layers": [layer]}).encode())
     server.add(f"/v2/digits/blobs/{layer['digest']}", CONTENT)
     other.add("/token", b'{"token": "for-anybody"}')
-    what = plain(server.url.replace("http://", "oci://") + "/digits:1", CONTENT, secret_ref=SecretRef(name="good"))
+    what = digits(server, secret_ref=SecretRef(name="good"))
     assert await fetch(tmp_path, what) == CONTENT
     assert server.requests[-1][1]["Authorization"] == "Bearer for-anybody"
     assert all("Authorization" not in headers for headers in other.requests_for("/token"))
@@ -267,7 +272,7 @@ async def test_a_challenge_of_somebody_whom_the_registry_redirects_to_is_not_ans
     secret(tmp_path, "good", username=USER, password=PASSWORD)
     server.faults["/v2/digits/manifests/1"] = [redirect(f"{other.url}/theirs")] * 2
     other.faults["/theirs"] = [asking(f'Bearer realm="{other.url}/token"'), asking("Basic")]
-    what = plain(server.url.replace("http://", "oci://") + "/digits:1", CONTENT, secret_ref=SecretRef(name="good"))
+    what = digits(server, secret_ref=SecretRef(name="good"))
     assert (await refused(tmp_path, what)).reason == Reason.SOURCE_REFUSED
     assert [path for path, _ in other.requests] == ["/theirs"]
     assert all("Authorization" not in headers for _, headers in (*server.requests, *other.requests))

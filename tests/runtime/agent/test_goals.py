@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgewise.contract.plan import Plan, PlanServing, ProfilePlan, Switch
-from edgewise_runtime.agent.goals import Goal, NoBuild, files_needed, goal_of
+from edgewise_runtime.agent.goals import Goal, NoBuild, goal_of
 from tests.runtime.agent.documents import NODE, PROFILE, plan, release, sha256, source
 
 V1 = release("r1", {"digits": source("https://files/1", b"1")})
@@ -67,11 +67,6 @@ def test_another_source_of_the_same_file_is_worth_another_try() -> None:
     assert isinstance(before, Goal)
     assert isinstance(after, Goal)
     assert before.identity != after.identity
-
-
-def test_target_and_stable_files_are_both_needed() -> None:
-    assert files_needed(plan(1, V1, V2, stable="r1"), PROFILE) == {sha256(b"1"), sha256(b"2"), sha256(b"f")}
-    assert files_needed(plan(1, V1, V2), PROFILE) == {sha256(b"2"), sha256(b"f")}
 
 
 def test_a_node_that_is_not_released_wants_the_stable_release() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from edgewise.contract.trust import Policy
 from edgewise_runtime import durable
 from edgewise_runtime.agent import neighbours
 from edgewise_runtime.agent.cache import Cache, Room
-from edgewise_runtime.agent.lastgood import GONE_SECONDS
 from tests.runtime.agent.documents import plan, release, sha256, source
 from tests.runtime.agent.test_cache import put
 
@@ -44,16 +42,6 @@ def test_the_small_files_of_a_model_are_needed_as_well(tmp_path: Path) -> None:
     changed = document.model_copy(update={"releases": [document.releases[0].model_copy(update={"models": [more]})]})
     durable.write(tmp_path / "one" / PLAN_KEY, changed.model_dump_json(by_alias=True, exclude_none=True).encode())
     assert neighbours.needed(tmp_path) == {sha256(STABLE), "a" * 64, "b" * 64, "c" * 64}
-
-
-def test_a_deployment_that_nobody_has_seen_for_a_month_needs_nothing_any_more(tmp_path: Path) -> None:
-    followed(tmp_path, "gone", OLD)
-    path = tmp_path / "gone" / PLAN_KEY
-    long_ago = path.stat().st_mtime - GONE_SECONDS - 10
-    os.utime(path, (long_ago, long_ago))
-    assert neighbours.needed(tmp_path) == frozenset()
-    neighbours.touch(tmp_path, "gone")
-    assert neighbours.needed(tmp_path) == {sha256(OLD)}
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"contract": 7}'])

@@ -100,3 +100,21 @@ async def test_a_load_that_ends_is_not_held_against_a_file(server: FileServer, t
             await edge.follow(one_model(server, "r1", ONE))
             await edge.until_serving("r1")
             assert not (edge.cache / UID / PROFILE / LOADING).exists()
+
+
+async def test_deaths_in_a_load_are_counted_although_the_old_release_is_loaded_in_between(
+    server: FileServer, tmp_path: Path
+) -> None:
+    first = one_model(server, "r1", ONE)
+    second = then(first, one_model(server, "r2", TWO))
+    deadly = goal_of(second, "r2", PROFILE)
+    assert isinstance(deadly, Goal)
+    for _ in range(DEATHS):
+        async with device(tmp_path) as edge:
+            await edge.follow(first)
+            await edge.until_serving("r1")
+        LastGood(tmp_path / "cache" / UID, PROFILE).begin_loading(deadly)
+    async with device(tmp_path) as edge:
+        await edge.follow(second)
+        await edge.until_state("Failed", Reason.LOAD_FAILED)
+        assert (edge.models.release, edge.answer()) == ("r1", 1)

@@ -16,15 +16,14 @@ from edgewise.contract.plan import Plan, Switch
 from edgewise_runtime.agent import proving
 from edgewise_runtime.agent.failure import Failure
 from edgewise_runtime.agent.lastgood import DEATHS
-from tests.runtime.agent.devices import TestDevice, device, mount, one_model
+from tests.runtime.agent.devices import device, mount, one_model, serving_one
 from tests.runtime.agent.documents import UID, sha256, then
 from tests.runtime.agent.fileserver import FileServer, file_server
 from tests.runtime.agent.goldens import npz
 from tests.runtime.agent.pods import Pod, pod
-from tests.runtime.agent.tinymodels import scaling
+from tests.runtime.agent.tinymodels import ONE, THREE, TWO
 from tests.runtime.agent.waiting import until
 
-ONE, TWO, THREE = scaling(1), scaling(2), scaling(3)
 KEEPS_FAILING = Failure("KeepsFailing", "half of all requests fail")
 
 
@@ -47,13 +46,6 @@ def golden(factor: float) -> str:
             "outputs": [{"name": "y", "data": [factor, 2 * factor, 3 * factor, 4 * factor], **tensor}],
         }
     )
-
-
-async def serving_one(edge: TestDevice, server: FileServer) -> Plan:
-    first = one_model(server, "r1", ONE)
-    await edge.follow(first)
-    await edge.until_serving("r1")
-    return first
 
 
 async def test_a_release_that_fails_its_self_test_never_serves_and_a_mended_test_is_tried_at_once(

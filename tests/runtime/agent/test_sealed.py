@@ -14,16 +14,14 @@ import pytest
 from edgewise.api.names import Reason
 from edgewise.contract.plan import Build, Plan, PlanRelease, ProfilePlan, ReleaseModel
 from edgewise_runtime.agent import failure as failures
-from tests.runtime.agent.devices import device, mount, one_model
+from tests.runtime.agent.devices import device, mount, one_model, serving_one
 from tests.runtime.agent.documents import PROFILE, plan, source, then
 from tests.runtime.agent.fileserver import FileServer
 from tests.runtime.agent.pods import pod
-from tests.runtime.agent.tinymodels import scaling
+from tests.runtime.agent.tinymodels import ONE, TWO
 from tests.runtime.agent.waiting import until
 from tests.runtime.enginekinds import KINDS, Kind
 from tests.runtime.sealed.files import ENCRYPTION, OTHER_SECRET, SECRET, WHO, mounted, sealed
-
-ONE, TWO = scaling(1), scaling(2)
 
 
 def encrypted(server: FileServer, name: str, stored: bytes, version: str = "1.0.0", kind: Kind | None = None) -> Plan:
@@ -51,9 +49,7 @@ def trying_often(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_an_encrypted_release_follows_a_plain_one(server: FileServer, tmp_path: Path) -> None:
     mounted(tmp_path / "secrets")
     async with device(tmp_path) as edge:
-        first = one_model(server, "r1", ONE)
-        await edge.follow(first)
-        await edge.until_serving("r1")
+        first = await serving_one(edge, server)
         await edge.follow(then(first, encrypted(server, "r2", sealed(TWO))))
         await edge.until_serving("r2")
         assert edge.answer() == 2
@@ -67,9 +63,7 @@ async def test_without_its_key_the_old_version_serves_until_the_key_is_there(
     for secret in held:
         mounted(tmp_path / "secrets", secret)
     async with device(tmp_path) as edge:
-        first = one_model(server, "r1", ONE)
-        await edge.follow(first)
-        await edge.until_serving("r1")
+        first = await serving_one(edge, server)
         await edge.follow(then(first, encrypted(server, "r2", sealed(TWO))))
         await edge.until_state("Loading", Reason.KEY_MISSING)
         assert edge.report("digits").message.startswith("Secret model-key, key aes: ")
@@ -95,9 +89,7 @@ async def test_a_file_that_is_not_what_it_should_be_leaves_the_old_version_servi
 ) -> None:
     mounted(tmp_path / "secrets")
     async with device(tmp_path) as edge:
-        first = one_model(server, "r1", ONE)
-        await edge.follow(first)
-        await edge.until_serving("r1")
+        first = await serving_one(edge, server)
         await edge.follow(then(first, encrypted(server, "r2", stored())))
         await edge.until_state("Failed", Reason.DECRYPTION_FAILED)
         assert edge.answer() == 1

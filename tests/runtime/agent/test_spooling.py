@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgewise.api.edgemodel import Confidence
+from edgewise.api.confidence import Confidence
 from edgewise.api.escalation import Budget, EscalationWhen
 from edgewise.contract.plan import Plan, PlanEscalation, PlanSpool, PlanTarget
 from edgewise_runtime.agent.plans import Plans

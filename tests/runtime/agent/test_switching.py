@@ -11,13 +11,11 @@ from edgewise.api.names import Reason
 from edgewise.contract.plan import Plan, PlanServing, ProfilePlan
 from edgewise_runtime import engines
 from edgewise_runtime.engines.base import Session
-from tests.runtime.agent.devices import device, one_model
+from tests.runtime.agent.devices import device, one_model, serving_one
 from tests.runtime.agent.documents import PROFILE, plan, release, sha256, source, then
 from tests.runtime.agent.fileserver import FileServer, status
-from tests.runtime.agent.tinymodels import picking, scaling
+from tests.runtime.agent.tinymodels import ONE, THREE, TWO, picking, scaling
 from tests.runtime.agent.waiting import until
-
-ONE, TWO, THREE = scaling(1), scaling(2), scaling(3)
 
 
 async def test_a_new_device_fetches_verifies_loads_and_serves(server: FileServer, tmp_path: Path) -> None:
@@ -32,9 +30,7 @@ async def test_a_new_device_fetches_verifies_loads_and_serves(server: FileServer
 
 async def test_a_newer_plan_brings_the_next_release(server: FileServer, tmp_path: Path) -> None:
     async with device(tmp_path) as edge:
-        first = one_model(server, "r1", ONE)
-        await edge.follow(first)
-        await edge.until_serving("r1")
+        first = await serving_one(edge, server)
         await edge.follow(then(first, one_model(server, "r2", TWO)))
         await edge.until_serving("r2")
         assert edge.answer() == 2
@@ -54,9 +50,7 @@ async def test_a_wrong_hash_leaves_the_old_release_and_is_tried_again_with_the_n
     server: FileServer, tmp_path: Path
 ) -> None:
     async with device(tmp_path) as edge:
-        first = one_model(server, "r1", ONE)
-        await edge.follow(first)
-        await edge.until_serving("r1")
+        first = await serving_one(edge, server)
         second = then(first, one_model(server, "r2", TWO))
         server.files["/r2"] = THREE
         await edge.follow(second)
@@ -83,9 +77,7 @@ async def test_what_does_not_load_or_run_leaves_the_old_release_and_is_not_tried
 
     monkeypatch.setattr(engines, "load", counting)
     async with device(tmp_path) as edge:
-        first = one_model(server, "r1", ONE)
-        await edge.follow(first)
-        await edge.until_serving("r1")
+        first = await serving_one(edge, server)
         second = then(first, one_model(server, "r2", content))
         await edge.follow(second)
         await edge.until_state("Failed", Reason.LOAD_FAILED)
@@ -144,9 +136,7 @@ async def test_a_release_without_a_build_for_this_profile_leaves_what_serves(
     server: FileServer, tmp_path: Path
 ) -> None:
     async with device(tmp_path) as edge:
-        first = one_model(server, "r1", ONE)
-        await edge.follow(first)
-        await edge.until_serving("r1")
+        first = await serving_one(edge, server)
         only_first = {PROFILE: ProfilePlan(engine="ONNXRuntime", variants=first.profiles[PROFILE].variants)}
         await edge.follow(then(first, one_model(server, "r2", TWO), profiles=only_first))
         await edge.until_state("Pending", Reason.NO_BUILD_IN_TARGET)
@@ -213,9 +203,7 @@ async def test_new_engine_options_load_the_same_file_anew(server: FileServer, tm
 async def test_a_cache_too_small_for_both_keeps_the_old_release(server: FileServer, tmp_path: Path) -> None:
     big = scaling(2, padding=5_000)
     async with device(tmp_path) as edge:
-        first = one_model(server, "r1", ONE)
-        await edge.follow(first)
-        await edge.until_serving("r1")
+        first = await serving_one(edge, server)
         second = one_model(server, "r2", big)
         sized = release("r2", {"digits": source(server.url + "/r2", big, size=len(big))})
         await edge.follow(

@@ -18,11 +18,10 @@ from tests.runtime.agent.devices import TestDevice, device
 from tests.runtime.agent.documents import plan, then
 from tests.runtime.agent.fileserver import FileServer
 from tests.runtime.agent.publishing import ALICE, BOB, DEMAND, Publisher, mount_keys
-from tests.runtime.agent.tinymodels import scaling
+from tests.runtime.agent.tinymodels import ONE, TWO
 from tests.runtime.agent.waiting import until
 from tests.runtime.trust.signing import known
 
-ONE, TWO, THREE = scaling(1), scaling(2), scaling(3)
 REFUSALS = {
     Reason.SIGNATURE_INVALID,
     Reason.VERSION_TOO_OLD,

@@ -6,13 +6,12 @@ from pathlib import Path
 
 from edgewise.api.names import Reason
 from edgewise.contract.plan import Plan, PlanWindow, Switch
-from tests.runtime.agent.devices import TestDevice, device, one_model
+from tests.runtime.agent.devices import TestDevice, device, one_model, serving_one
 from tests.runtime.agent.documents import sha256, then
 from tests.runtime.agent.fileserver import FileServer, status
-from tests.runtime.agent.tinymodels import scaling
+from tests.runtime.agent.tinymodels import ONE, TWO, scaling
 from tests.runtime.agent.waiting import until
 
-ONE, TWO, THREE = scaling(1), scaling(2), scaling(3)
 OTHERS = Switch(all=False, nodes=["node-9"])
 ALWAYS = PlanWindow(schedule="* * * * *", duration_seconds=120)
 NEVER_YET = PlanWindow(schedule="0 0 29 2 *", duration_seconds=1)
@@ -20,9 +19,7 @@ NEVER_YET = PlanWindow(schedule="0 0 29 2 *", duration_seconds=1)
 
 async def rolling_out(edge: TestDevice, server: FileServer, **more: object) -> Plan:
     """r1 serves; a plan for r2 is followed."""
-    first = one_model(server, "r1", ONE)
-    await edge.follow(first)
-    await edge.until_serving("r1")
+    first = await serving_one(edge, server)
     document = then(first, one_model(server, "r2", TWO), **more)
     await edge.follow(document)
     return document
@@ -61,9 +58,7 @@ async def test_a_node_that_is_released_in_the_middle_of_it_goes_on_where_it_was(
 ) -> None:
     padded = scaling(2, padding=100_000)
     async with device(tmp_path) as edge:
-        first = one_model(server, "r1", ONE)
-        await edge.follow(first)
-        await edge.until_serving("r1")
+        first = await serving_one(edge, server)
         server.faults["/r2"] = [server.stall_after(50_000)]
         document = then(first, one_model(server, "r2", padded), switch=OTHERS)
         await edge.follow(document)
@@ -111,9 +106,7 @@ async def test_a_robot_holds_the_switch_and_lets_it_go(server: FileServer, tmp_p
 
 async def test_a_held_device_is_still_held_after_a_restart(server: FileServer, tmp_path: Path) -> None:
     async with device(tmp_path) as edge:
-        first = one_model(server, "r1", ONE)
-        await edge.follow(first)
-        await edge.until_serving("r1")
+        first = await serving_one(edge, server)
         await edge.holds.put(600, "picking")
         await edge.follow(then(first, one_model(server, "r2", TWO)))
         await edge.until_state("Pending", Reason.HELD)
@@ -128,9 +121,7 @@ async def test_a_hold_that_begins_while_a_release_is_loaded_keeps_the_old_one(
     server: FileServer, tmp_path: Path
 ) -> None:
     async with device(tmp_path) as edge:
-        first = one_model(server, "r1", ONE)
-        await edge.follow(first)
-        await edge.until_serving("r1")
+        first = await serving_one(edge, server)
         heard = edge.switching.progress.bell.listen()
         await edge.follow(then(first, one_model(server, "r2", TWO)))
         while edge.states["digits"][0] != "Loading":

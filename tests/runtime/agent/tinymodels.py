@@ -59,3 +59,7 @@ def _file(graph: onnx.GraphProto) -> bytes:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
+
+
+ONE, TWO, THREE = scaling(1), scaling(2), scaling(3)
+"""They answer a 1 with their number."""

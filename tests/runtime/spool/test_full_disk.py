@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgewise.api.edgemodel import Confidence
+from edgewise.api.confidence import Confidence
 from edgewise.api.escalation import Budget, EscalationWhen
 from edgewise.contract.plan import PlanEscalation
 from edgewise_runtime.spool import spool as spools

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgewise.api.edgemodel import Confidence
+from edgewise.api.confidence import Confidence
 from edgewise.api.escalation import Budget, EscalationWhen
 from edgewise.contract.plan import PlanEscalation, PlanTarget
 from tests.cloud.road import ending_tls, road

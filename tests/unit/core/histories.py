@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
 from edgewise.contract.plan import Plan as DevicePlan
 from edgewise.contract.report import Counters
 from edgewise.core.progress import reachable
+from tests.unit.core import happenings
 from tests.unit.core.builders import ONNX_FP16, build, model, node, released
 from tests.unit.core.fleets import CPU, JETSON
+from tests.unit.core.happenings import Happening
 from tests.unit.core.rollouts import SOAK, fleet, pis, restart
 from tests.unit.core.world import World
 
@@ -83,8 +85,10 @@ class Ledger:
             self.told[plan.wanted(name)].add(name)
 
     def _serves(self) -> None:
-        """Who could be reached when its pod was made serves something, whatever moves where."""
-        idle = {pod.node for pod in self.made.pods.values()} - self.made.served().keys()
+        """Who could be reached when its pod was made serves something, whatever moves where; but for a node that was
+        let go to a profile from which it cannot serve, until it is back."""
+        trying = {name for move in self.made.status.get("moves", ()) for name in move.get("trying", ())}
+        idle = {pod.node for pod in self.made.pods.values()} - self.made.served().keys() - trying
         assert not idle & self.made.nodes.keys(), f"nothing serves on {idle}"
 
     def _rules(self, plan: DevicePlan, online: frozenset[str]) -> None:
@@ -111,50 +115,11 @@ Event = Callable[[Ledger], None]
 
 
 def passing(seconds: float) -> Event:
-    def act(ledger: Ledger) -> None:
-        ledger.made.now += seconds
-        ledger.made.live()
-
-    return act
+    return _to_all(happenings.passing(seconds))
 
 
-def _cut(names: list[str]) -> Event:
-    return lambda ledger: ledger.made.cut(*(name for name in names if name in ledger.made.nodes))
-
-
-def _heal(ledger: Ledger) -> None:
-    ledger.made.heal(*ledger.made.nodes)
-
-
-def _join(number: int) -> Event:
-    def act(ledger: Ledger) -> None:
-        name = f"new-{number}"
-        ledger.made.nodes.setdefault(name, replace(node(name), created="2030-01-01T00:00:00Z"))
-
-    return act
-
-
-def _leave(name: str) -> Event:
-    def act(ledger: Ledger) -> None:
-        made = ledger.made
-        if made.nodes.pop(name, None) is not None:
-            for pod in [pod.name for pod in made.pods.values() if pod.node == name]:
-                del made.pods[pod]
-                made.serving.pop(pod, None)
-                made.reports.pop(pod, None)
-
-    return act
-
-
-def _restart(ledger: Ledger) -> None:
-    restart(ledger.made)
-
-
-def _end_between_plan_and_status(ledger: Ledger) -> None:
-    before = ledger.made.deployment
-    ledger.made.reconcile()
-    ledger.made.deployment = before
-    restart(ledger.made)
+def _to_all(happening: Happening) -> Event:
+    return lambda ledger: happening(ledger.made)
 
 
 def _version(number: int) -> Event:
@@ -200,11 +165,11 @@ NEXT = st.integers(2, 7)
 EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.sampled_from([5.0, 100.0, SOAK, 2 * SOAK]).map(passing),
     st.sampled_from([5.0, 100.0, SOAK, 2 * SOAK]).map(passing),
-    SOME.map(_cut),
-    st.just(_heal),
-    st.integers(1, 3).map(_join),
-    st.sampled_from(PIS).map(_leave),
-    st.sampled_from([_restart, _end_between_plan_and_status]),
+    SOME.map(happenings.cut).map(_to_all),
+    st.just(_to_all(happenings.heal)),
+    st.integers(1, 3).map(happenings.join).map(_to_all),
+    st.sampled_from(PIS).map(happenings.leave).map(_to_all),
+    st.sampled_from([restart, happenings.end_between_plan_and_status]).map(_to_all),
     NEXT.map(_version),
     NEXT.map(_version),
     st.builds(_broken, NEXT, st.just(PIS) | SOME),

@@ -70,3 +70,15 @@ def restart(made: World) -> None:
     """The operator: what it had in memory is gone, and devices report again in their own time."""
     made.reports.clear()
     made.heard_since = made.now
+
+
+def rejected(made: World) -> list[str]:
+    found: list[str] = made.status["release"].get("rejected", [])
+    return found
+
+
+def bad() -> World:
+    """B does not load anywhere, and was tried."""
+    made = fleet()
+    made.broken = {(name, B) for name in made.nodes}
+    return roll(made)

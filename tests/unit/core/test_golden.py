@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from edgewise.api.deviceprofile import DeviceProfile
-from edgewise.contract.plan import PLAN_KEY, Plan
+from edgewise.contract.plan import PLAN_KEY
 from edgewise.core import model as models
+from edgewise.core.children import pods, pulls
 from edgewise.core.deployment import decide
 from edgewise.core.observed import ObservedModel
 from edgewise.core.outcome import Manifest
@@ -19,89 +20,14 @@ from tests.unit.core.builders import (
     NOW,
     ONNX_FP16,
     SETTINGS,
-    TPU_INT8,
     build,
     deployment,
     model,
     node,
     observed,
-    profile,
-    sha,
     signed,
 )
-from tests.unit.core.golden import FOLDER, assert_golden
-
-JETSON = profile(
-    "jetson-agx-orin",
-    ONNX_FP16,
-    priority=900,
-    runtime={
-        "providers": ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"],
-        "options": {"trt_fp16_enable": "true"},
-        "requireAccelerator": True,
-        "platform": "jetpack-6",
-    },
-    limits={"maxBatchSize": 32},
-    pod={
-        "runtimeClassName": "nvidia",
-        "resources": {"limits": {"nvidia.com/gpu": 1}},
-        "supplementalGroups": [44, 109],
-        "tolerations": [{"key": "dedicated", "operator": "Exists"}],
-        "imagePullSecrets": [{"name": "ngc"}],
-        "env": [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}],
-        "volumes": [{"name": "tegra", "hostPath": "/usr/lib/tegra", "mountPath": "/usr/lib/tegra"}],
-    },
-)
-CORAL = profile(
-    "coral-usb",
-    TPU_INT8,
-    priority=500,
-    runtime={"engine": "LiteRT"},
-    pod={"devices": [{"path": "/dev/bus/usb"}], "supplementalGroups": [46]},
-)
-CPU = profile("generic-arm64")
-BUILDS = [
-    build("fp32", accuracy="0.971"),
-    build(
-        "fp16", ONNX_FP16, source={"secretRef": {"name": "registry"}, "caSecretRef": {"name": "ca", "key": "ca.crt"}}
-    ),
-    build("tpu", TPU_INT8, memory="6Mi", source={"size": 83_000, "mirrors": ["https://mirror.example/digits.tflite"]}),
-]
-DIGITS = model(
-    "digits",
-    *BUILDS,
-    version="2.1.0",
-    task="Classification",
-    confidence={"output": "logits", "method": "SoftmaxMax", "temperature": "1.5"},
-)
-
-
-SPOOLED = {
-    "targets": [{"name": "cloud", "url": "http://triton.cloud.svc:8000"}],
-    "spool": {
-        "maxBytes": "32Mi",
-        "maxAge": "24h",
-        "sink": "s3://training/hard",
-        "sinkSecretRef": {"name": "bucket"},
-        "caSecretRef": {"name": "bucket-ca", "key": "ca.crt"},
-        "bandwidth": "64Ki",
-    },
-}
-
-
-def children(*profiles: DeviceProfile, **spec: Any) -> list[Manifest]:
-    """Of a deployment whose nodes are one of each profile."""
-    seen = observed(
-        deployment(**spec),
-        profiles=profiles,
-        nodes=tuple(node(f"box-{i}", one.metadata.name) for i, one in enumerate(profiles)),
-        models=[DIGITS],
-    )
-    return list(decide(seen, NOW).apply)
-
-
-def only(kind: str, manifests: list[Manifest]) -> list[Manifest]:
-    return [manifest for manifest in manifests if manifest["kind"] == kind]
+from tests.unit.core.golden import BUILDS, CORAL, CPU, DIGITS, FOLDER, JETSON, SPOOLED, assert_golden, children, only
 
 
 @pytest.mark.parametrize(
@@ -222,54 +148,6 @@ def test_both_services() -> None:
     assert_golden("services", *only("Service", children(CPU, **spec)))
 
 
-def test_the_plan() -> None:
-    spec = {
-        "escalation": {
-            "targets": [
-                {"name": "gateway", "deploymentRef": {"name": "digits-big"}},
-                {
-                    "name": "regional",
-                    "url": "grpcs://triton.region.example",
-                    "timeout": "80ms",
-                    "compress": True,
-                    "tls": {
-                        "caSecretRef": {"name": "region-ca", "key": "ca.crt"},
-                        "clientCertSecretRef": {"name": "region-client"},
-                        "serverName": "triton",
-                    },
-                    "credentialsSecretRef": {"name": "region"},
-                },
-                {"name": "cloud", "url": "http://triton.cloud.svc:8000", "model": "digits-large"},
-            ],
-            "when": {"confidenceBelow": "0.85"},
-            "budget": {"ratio": "0.30"},
-        },
-        "reporting": {"interval": "10m"},
-        "requirements": {"maxLatency": "20ms"},
-        "serving": {"maxQueue": 16, "batching": "Off", "rateLimit": {"requestsPerSecond": 20}},
-    }
-    (made,) = only("ConfigMap", children(CPU, CORAL, JETSON, **spec))
-    document = yaml.safe_load(made["data"].pop(PLAN_KEY))  # as YAML, because nobody reviews a line of JSON
-    assert_golden("plan", made, document)
-
-
-def test_the_plan_of_a_spool() -> None:
-    (made,) = only("ConfigMap", children(CPU, escalation=SPOOLED))
-    assert_golden("plan-spool", json.loads(made["data"][PLAN_KEY])["escalation"])
-
-
-def test_the_plan_of_a_rollout_with_a_window_and_a_self_test() -> None:
-    window = {"schedule": "0 2 * * 1-5", "duration": "2h30m", "timeZone": "Europe/Berlin"}
-    rollout = {"window": window, "retry": "2.1.0-0a1b2c3d", "bandwidth": "2Mi"}
-    golden = {"source": "https://models.example/golden.npz", "sha256": sha("golden"), "minAccuracy": "0.9"}
-    tested = model("digits", selfTest=golden)
-    (made,) = only("ConfigMap", list(decide(observed(deployment(rollout=rollout), models=[tested]), NOW).apply))
-    document = yaml.safe_load(made["data"][PLAN_KEY])
-    shown = {key: document[key] for key in ("window", "rejected", "retry")}
-    shown["bandwidth"] = document["serving"]["bandwidth"]
-    assert_golden("plan-rollout", {**shown, "selfTest": document["releases"][0]["models"][0]["selfTest"]})
-
-
 def test_with_privacy_never_no_device_gets_the_spools_secrets() -> None:
     (made,) = only("DaemonSet", children(CPU, escalation={**SPOOLED, "privacy": "Never"}))
     secrets = [volume["secret"]["secretName"] for volume in _volumes(made) if "secret" in volume]
@@ -282,29 +160,15 @@ def _volumes(made: Manifest) -> list[dict[str, Any]]:
     return volumes
 
 
-def test_the_plan_of_a_pipeline() -> None:
-    pictures = [{"decodeImage": {}}, {"resize": {"width": 640, "height": 640}}, {"toTensor": {}}]
-    finder = model("finder", processing={"pre": pictures, "post": [{"nms": {}}], "labels": ["plate"]})
-    reader = model("reader", processing={"pre": pictures, "post": [{"ctcDecode": {}}], "labelsFrom": "character"})
-    steps = [
-        {"name": "find", "model": "finder"},
-        {"name": "read", "model": "reader", "from": "find", "crop": "boxes", "when": {"labels": ["plate"]}},
-    ]
-    seen = observed(deployment("finder", "reader", name="plates", pipeline=steps), models=[finder, reader])
-    (made,) = only("ConfigMap", list(decide(seen, NOW).apply))
-    assert_golden("plan-pipeline", yaml.safe_load(made["data"][PLAN_KEY]))
-
-
-def test_a_plan_with_privacy_never_names_nobody_to_ask() -> None:
-    targets = [{"name": "cloud", "url": "http://triton.cloud.svc:8000"}]
-    (made,) = only("ConfigMap", children(CPU, escalation={"targets": targets, "privacy": "Never"}))
-    assert Plan.model_validate_json(made["data"][PLAN_KEY]).escalation is None
-    assert "triton" not in made["data"][PLAN_KEY]
-
-
 def test_the_release_and_the_models_revision() -> None:
     revision = models.decide(ObservedModel(DIGITS), NOW).apply
     assert_golden("controllerrevisions", *only("ControllerRevision", children(CPU)), *revision)
+
+
+def test_what_brings_an_image_to_some_nodes() -> None:
+    """As the runtime's pods in all that decides who can pull it; it asks for next to nothing."""
+    made_from = pods.inputs(deployment(), JETSON, "registry.local/jetson:2", 0, ["registry/token"])
+    assert_golden("puller", pulls.daemon_set(deployment(), JETSON, made_from, ["orin-2", "orin-1"]))
 
 
 def test_no_golden_file_is_left_behind() -> None:
@@ -313,7 +177,7 @@ def test_no_golden_file_is_left_behind() -> None:
         "controllerrevisions", "daemonset-access", "daemonset-coral", "daemonset-cpu", "daemonset-jetson",
         "daemonset-own-words", "daemonset-signed", "daemonset-spool", "daemonset-storage", "deployment-claim",
         "deployment-gateway", "deployment-gateway-own-words", "deployment-replicas", "plan", "plan-pipeline",
-        "plan-rollout", "plan-signed", "plan-spool", "services",
+        "plan-rollout", "plan-signed", "plan-spool", "puller", "services",
     }  # fmt: skip
 
 

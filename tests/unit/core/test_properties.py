@@ -19,7 +19,7 @@ from edgewise.core.deployment import decide
 from edgewise.core.deployment.view import view
 from edgewise.core.observed import Node
 from edgewise.core.placement import share
-from tests.unit.core.builders import GIB, NOW, ONNX_FP16, ONNX_FP32, ONNX_INT8, build, model, node, profile, taint
+from tests.unit.core.builders import GIB, ONNX_FP16, ONNX_FP32, ONNX_INT8, build, model, node, profile, taint
 from tests.unit.core.scheduling import admits
 from tests.unit.core.world import World, world
 
@@ -145,7 +145,7 @@ def test_whatever_is_done_it_comes_to_rest_and_a_look_at_rest_writes_nothing(mad
         act(made)
         made.settle(rounds=20)
     looked_at = made.observed()
-    first, second = decide(looked_at, NOW), decide(looked_at, NOW)
+    first, second = decide(looked_at, made.now), decide(looked_at, made.now)
     assert first == second
     assert first.status == made.status
     assert all(made.children[one["kind"], one["metadata"]["name"]] == one for one in first.apply)

@@ -163,12 +163,26 @@ def test_a_release_stays_as_it_is_when_its_model_is(live: dict[str, Any]) -> Non
     assert release.refreshed(released(BASE), live) == released(BASE)
 
 
-def test_a_release_that_was_accepted_before_a_rule_came_is_still_read() -> None:
-    """v0.1 took a self test without the hash of its file, and did nothing with it."""
+DELTA = {"uri": "https://models.example/digits.delta", "sha256": "0" * 64, "fromSha256": "1" * 64}
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ({"selfTest": {"source": "https://models.example/golden.npz"}}, r"selfTest\.sha256 goes with selfTest\.source"),
+        (
+            {
+                "encryption": {"keySecretRef": {"name": "keys", "key": "model.key"}},
+                "variants": [build(deltas=[DELTA])],
+            },
+            "an encrypted model has no deltas",
+        ),
+    ],
+    ids=["a self test without the hash of its file", "a delta of an encrypted model"],
+)
+def test_a_release_that_was_accepted_before_a_rule_came_is_still_read(spec: dict[str, Any], says: str) -> None:
     kept = released(BASE).data
-    kept["models"][0]["spec"]["selfTest"] = {"source": "https://models.example/golden.npz"}
-    found = release.read(kept)
-    assert found is not None
-    assert found.models["digits"].self_test is not None
-    with pytest.raises(ValidationError, match=r"selfTest\.sha256 goes with selfTest\.source"):
+    kept["models"][0]["spec"] |= spec
+    assert release.read(kept) is not None
+    with pytest.raises(ValidationError, match=says):
         EdgeModelSpec.model_validate(kept["models"][0]["spec"])

@@ -7,7 +7,6 @@ import pytest
 from edgewise.core import support
 from tests.unit.core.builders import deployment
 
-QUERY = {"name": "errors", "promql": "sum(errors)", "max": "1"}
 REPLICAS = {"placement": {"mode": "Replicas"}}
 CLOUD = {"name": "cloud", "url": "grpcs://triton:8001", "tls": {}, "credentialsSecretRef": {"name": "cloud"}}
 
@@ -15,8 +14,6 @@ CLOUD = {"name": "cloud", "url": "grpcs://triton:8001", "tls": {}, "credentialsS
 @pytest.mark.parametrize(
     ("spec", "path"),
     [
-        ({"serving": {"switch": "InPlace"}}, "spec.serving.switch"),
-        ({"rollout": {"gates": {"query": [QUERY]}}}, "spec.rollout.gates.query"),
         ({"rollout": {"gates": {}}, **REPLICAS}, "spec.rollout.gates in placement.mode Replicas"),
         ({"rollout": {"waves": [{"nodes": 1}]}, **REPLICAS}, "spec.rollout.waves in placement.mode Replicas"),
     ],
@@ -33,5 +30,7 @@ def test_defaults_and_what_works_are_not_told() -> None:
         "gates": {},
         "rollbackOnFailure": False,
     }
-    plain = deployment(escalation={"targets": [CLOUD]}, rollout=rollout, serving={"hostPort": 8000})
+    plain = deployment(
+        escalation={"targets": [CLOUD]}, rollout=rollout, serving={"hostPort": 8000, "switch": "InPlace"}
+    )
     assert support.ignored_in_deployment(plain.spec) == []

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from edgewise.core.children import pods
+from edgewise.core.children import podinputs
+from edgewise.core.children.pods import RUNTIME_MEMORY
 from edgewise.core.release import canonical
 from tests.unit.core.builders import (
     SETTINGS,
@@ -16,6 +17,7 @@ from tests.unit.core.builders import (
     node,
 )
 from tests.unit.core.fleets import CPU, PI, settled
+from tests.unit.core.world import World
 
 FLEET = [node(f"pi-{i:02}") for i in range(30)]
 
@@ -40,7 +42,7 @@ def test_a_look_works_out_a_templates_hash_once_however_many_pods_there_are(monk
     counted: dict[int, int] = {}
     for size in (3, 30):
         made, calls = settled(FLEET[:size]), list[object]()
-        monkeypatch.setattr(pods, "canonical", lambda inputs, calls=calls: calls.append(inputs) or canonical(inputs))
+        monkeypatch.setattr(podinputs, "canonical", lambda one, calls=calls: calls.append(one) or canonical(one))
         made.reconcile()
         counted[size] = len(calls)
     assert counted[30] == counted[3]
@@ -148,6 +150,32 @@ def test_a_model_update_replaces_pods_only_for_what_they_lack(
     made.settle(rounds=20)
     assert made.ready == ("True", "Serving")
     assert ({name: one.template for name, one in made.pods.items()} != before) is restarts
+
+
+def memory(made: World) -> int:
+    """Bytes that a new pod asks its node for, beyond what the runtime needs by itself."""
+    (container,) = made.children["DaemonSet", "digits-cpu"]["spec"]["template"]["spec"]["containers"]
+    return int(container["resources"]["requests"]["memory"]) - RUNTIME_MEMORY
+
+
+def test_a_pod_whose_old_model_goes_first_asks_for_the_memory_of_one() -> None:
+    digits = [model("digits", build(memory="40Mi"))]
+    beside, in_place = settled(PI, [CPU], digits), settled(PI, [CPU], digits, serving={"switch": "InPlace"})
+    assert (memory(beside), memory(in_place)) == (80 * 2**20, 40 * 2**20)
+
+
+def test_pods_are_replaced_for_the_room_of_two_models_and_never_for_that_of_one() -> None:
+    made = settled(PI, [CPU], [model("digits", build(memory="40Mi"))])
+    roomy = dict(made.pods)
+    made.edit(serving={"switch": "InPlace"})
+    made.settle(rounds=20)
+    assert (made.pods, memory(made)) == (roomy, 80 * 2**20)
+    made = settled(PI, [CPU], [model("digits", build(memory="40Mi"))], serving={"switch": "InPlace"})
+    tight = {name: one.template for name, one in made.pods.items()}
+    made.edit(serving={"switch": "Beside"})
+    made.settle(rounds=20)
+    assert memory(made) == 80 * 2**20
+    assert all(one.template != tight[name] for name, one in made.pods.items())
 
 
 def test_a_memory_request_of_ones_own_covers_bigger_models() -> None:

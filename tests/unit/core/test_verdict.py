@@ -126,23 +126,25 @@ def test_a_key_that_was_taken_away_is_told_while_the_devices_serve_on() -> None:
     assert found.finding.message.endswith("would not take it again: none of the keys made it")
 
 
-QUERYING = {"gates": {"query": [{"name": "errors", "promql": "sum(errors)", "max": "1"}]}}
+WITHOUT_EFFECT: dict[str, Any] = {"placement": {"mode": "Replicas"}, "rollout": {"gates": {}}}
 
 
 def test_fields_without_effect_are_named_once_it_serves() -> None:
-    found = said(fleet(*devices(updated=1)), deployment(rollout=QUERYING))
+    found = said(fleet(*devices(updated=1)), deployment(**WITHOUT_EFFECT))
     assert seen(found) == ("True", "FieldsNotActedOn", "")
-    assert found.finding.message.endswith("; not acted on by this version: spec.rollout.gates.query")
+    assert found.finding.message.endswith(
+        "; not acted on by this version: spec.rollout.gates in placement.mode Replicas"
+    )
 
 
 def test_a_threshold_that_can_never_act_is_named_once_it_serves() -> None:
     escalation = {"targets": [{"name": "cloud", "url": "https://cloud"}], "when": {"confidenceBelow": "0.8"}}
-    found = said(fleet(*devices(updated=1)), deployment(escalation=escalation, rollout=QUERYING))
+    found = said(fleet(*devices(updated=1)), deployment(escalation=escalation, **WITHOUT_EFFECT))
     assert seen(found) == ("True", "FieldsNotActedOn", "")
     assert found.finding.message == (
         f"1 of 1 reachable nodes serve {B.name}; spec.escalation.when.confidenceBelow cannot act on "
         "digits (task Other): set spec.confidence in its EdgeModel; "
-        "not acted on by this version: spec.rollout.gates.query"
+        "not acted on by this version: spec.rollout.gates in placement.mode Replicas"
     )
 
 

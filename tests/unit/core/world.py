@@ -7,67 +7,44 @@ whole rollouts can be told in a few lines, without I/O and without a clock.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from edgewise.api.deviceprofile import DeviceProfile
 from edgewise.api.edgedeployment import EdgeDeployment
 from edgewise.api.edgemodel import EdgeModel
-from edgewise.api.names import GATEWAY_ROLE, MEMORY_ANNOTATION, PROFILE_LABEL, ROLE_LABEL, TEMPLATE_ANNOTATION
+from edgewise.api.names import (
+    PROFILE_LABEL,
+    PULL_ROLE,
+    ROLE_LABEL,
+    RUNTIME_ROLE,
+    TEMPLATE_ANNOTATION,
+    hold_label,
+)
 from edgewise.contract.plan import PLAN_KEY
 from edgewise.contract.plan import Plan as DevicePlan
-from edgewise.contract.report import AccessReport, Counters, Demand
+from edgewise.contract.report import AccessReport, Counters
 from edgewise.core import deployment as core
 from edgewise.core import node as nodes
-from edgewise.core.children import storage
-from edgewise.core.children.pods import secrets_of
+from edgewise.core.deployment.moves import SEEN_BY_ALL, SOON
 from edgewise.core.observed import (
+    Answer,
     GatewaySeen,
     Node,
-    ObjectRef,
     ObservedDeployment,
     ObservedNode,
     Pod,
     ReceivedReport,
     Settings,
-    Snapshot,
     Workload,
-)
+)  # fmt: skip
 from edgewise.core.outcome import Manifest, Plan
 from tests.unit.core import builders
-from tests.unit.core.builders import NAMESPACE, NOW, SETTINGS
+from tests.unit.core.builders import NOW, SETTINGS, UID
+from tests.unit.core.gathered import door_of, gateway_of, pulled_by, ref_of, snapshot_of, workload_of
 from tests.unit.core.scheduling import admits
-
-DEMANDS: dict[str, Demand] = {
-    "EDGEWISE_TOKENS_FOLDER": "Token",
-    "EDGEWISE_CERTIFICATE_FOLDER": "Certificate",
-    "EDGEWISE_CLIENT_CA_FILE": "ClientCertificate",
-}
-Name = tuple[str, str]
-"""Kind and name of a child."""
-
-
-@dataclass
-class Speeds:
-    """How fast builds are in this world. Times are seconds; a build without one is not measured by its devices."""
-
-    latency: dict[tuple[str, str], float] = field(default_factory=dict)
-    """(profile, variant) -> time of a request."""
-    fastest: dict[tuple[str, str], float] = field(default_factory=dict)
-    """The same with the best number of threads, where that is another time."""
-    factor: dict[str, float] = field(default_factory=dict)
-    """Node -> how many times slower it is than others."""
-    silent: set[str] = field(default_factory=set)
-    """Nodes that measure nothing."""
-
-    def figures(self, pod: Pod, variant: str) -> dict[str, Any]:
-        """As a report has them."""
-        latency, factor = self.latency.get((pod.profile, variant)), self.factor.get(pod.node, 1.0)
-        if latency is None or pod.node in self.silent:
-            return {}
-        fastest = self.fastest.get((pod.profile, variant), latency)
-        return {"latency": latency * factor, "fastest": fastest * factor, "throughput": 1 / latency / factor}
+from tests.unit.core.speeds import Speeds
 
 
 @dataclass
@@ -80,13 +57,16 @@ class World:
     deployment: EdgeDeployment
     settings: Settings = SETTINGS
     now: float = NOW
-    children: dict[Name, Manifest] = field(default_factory=dict)
+    children: dict[tuple[str, str], Manifest] = field(default_factory=dict)
+    """By kind and name."""
     pods: dict[str, Pod] = field(default_factory=dict)
     serving: dict[str, str] = field(default_factory=dict)
     """Pod -> release it answers with."""
     reports: dict[str, ReceivedReport] = field(default_factory=dict)
     broken: set[tuple[str, str]] = field(default_factory=set)
     """(node, release) that does not load there."""
+    slow: set[str] = field(default_factory=set)
+    """Nodes whose new pods do not get ready for now."""
     speeds: Speeds = field(default_factory=Speeds)
     doors: dict[str, AccessReport | None] = field(default_factory=dict)
     """Pod template -> what pods of it demand of clients."""
@@ -96,11 +76,21 @@ class World:
     """(node, release) -> what it answered so far."""
     mute: set[str] = field(default_factory=set)
     """Nodes whose devices do as told and report nothing."""
+    answers: dict[str, tuple[Answer, ...]] = field(default_factory=dict)
+    """PromQL -> what the Prometheus said of late."""
     heard_since: float = 0.0
     """When the operator started."""
     helping: bool = True
     """A target is ready, and so are the pods of a gateway."""
     complete: bool = True
+    missing: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(node, image) that its kubelet cannot pull -> why, in the kubelet's words."""
+    spoilt: dict[str, str] = field(default_factory=dict)
+    """Image that does not start -> what the kubelet says of its pods."""
+    asked: dict[str, str] = field(default_factory=dict)
+    """Node -> profile that it shall be held on from the next look on; empty: on none any more."""
+    held_since: dict[tuple[str, str], float] = field(default_factory=dict)
+    """(node, profile that holds it) -> when that was first seen."""
 
     def observed(self) -> ObservedDeployment:
         """As the controller would gather it."""
@@ -111,28 +101,31 @@ class World:
             profiles=tuple(self.profiles),
             nodes=tuple(self.nodes.values()),
             pods=tuple(self.pods.values()),
-            workloads=tuple(_workload(child) for (kind, _), child in self.children.items() if kind == "DaemonSet"),
-            releases=tuple(_snapshot(one) for (kind, _), one in self.children.items() if kind == "ControllerRevision"),
+            workloads=tuple(workload_of(child) for child in self._daemon_sets(RUNTIME_ROLE)),
+            pulls=tuple(pod for child in self._daemon_sets(PULL_ROLE) for pod in pulled_by(child, self.missing)),
+            pullers=tuple(workload_of(child) for child in self._daemon_sets(PULL_ROLE)),
+            releases=tuple(
+                snapshot_of(one) for (kind, _), one in self.children.items() if kind == "ControllerRevision"
+            ),
             plan=self.plan,
             gateway=self.gateway,
             cluster_ips={name: "10.43.0.7" for kind, name in self.children if kind == "Service"},
             reports=self.reports,
+            answers=self.answers,
             heard_since=self.heard_since,
-            children=tuple(_ref(child) for child in self.children.values()),
+            held_since={name: since for (name, _), since in self.held_since.items()},
+            children=tuple(ref_of(child) for child in self.children.values()),
             complete=self.complete,
         )
+
+    def _daemon_sets(self, role: str) -> list[Manifest]:
+        made = (child for (kind, _), child in self.children.items() if kind == "DaemonSet")
+        return [child for child in made if child["metadata"]["labels"][ROLE_LABEL] == role]
 
     @property
     def gateway(self) -> GatewaySeen:
         """Whose pods are made, and get ready, at once."""
-        service = self.children.get(("Service", "digits"))
-        made = self.children.get(("Deployment", "digits-gateway"))
-        pods = [
-            builders.pod("cloud", "", self.helping, name=f"digits-gateway-{i}", role=GATEWAY_ROLE)
-            for i in range(made["spec"]["replicas"] if made else 0)
-        ]
-        leads_to = service["spec"]["selector"][ROLE_LABEL] if service else ""
-        return GatewaySeen(leads_to == GATEWAY_ROLE, made is not None, tuple(pods))
+        return gateway_of(self.children, self.helping)
 
     @property
     def plan(self) -> DevicePlan | None:
@@ -177,6 +170,7 @@ class World:
         """One look at the deployment, carried out."""
         self._label()
         outcome = core.decide(self.observed(), self.now)
+        self.asked = {**outcome.hold, **dict.fromkeys(outcome.let_go, "")}
         for manifest in outcome.apply:
             self.children[manifest["kind"], manifest["metadata"]["name"]] = json.loads(json.dumps(manifest))
         if outcome.status is not None:
@@ -196,44 +190,60 @@ class World:
         self._schedule()
         plan = self.plan
         for name, pod in self.pods.items():
-            if plan is not None and (self.nodes[pod.node].ready or pod.node in self.reconnected):
+            if pod.node in self.slow and name not in self.serving:
+                continue
+            if plan is not None and (self.nodes[pod.node].ready or pod.node in self.reconnected) and not pod.problem:
                 self._follow(pod, plan)
             serves = name in self.serving
             self.pods[name] = replace(pod, ready=serves, endpoint=serves and self.nodes[pod.node].ready)
 
     def settle(self, rounds: int = 8) -> int:
-        """Reconciles and lives until nothing changes any more; how many rounds that took."""
-        for count in range(rounds):
-            before = self._state()
-            self.reconcile()
+        """Reconciles and lives until nothing changes any more; how many rounds that took. Moves get the time they take,
+        and some rounds more for each."""
+        count, most = 0, 0
+        while count < rounds + 8 * most:
+            before, again = self._state(), self.reconcile().requeue_after
             self.live()
+            count, most = count + 1, max(most, len(self.held))
             if self._state() == before:
-                return count
-        raise AssertionError(f"still changing after {rounds} rounds")
+                if not self.held or again is None or again > SOON:
+                    return count - 1
+                self.now += SEEN_BY_ALL
+        raise AssertionError(f"still changing after {count} rounds")
 
     def _state(self) -> str:
-        written = [self.deployment, self.children, self.pods, self.serving, self.reports]
-        return repr(written)
+        return repr([self.deployment, self.children, self.pods, self.serving, self.reports])
+
+    @property
+    def held(self) -> dict[str, str]:
+        """Node -> profile that it is held on."""
+        key = hold_label(UID)
+        return {name: node.labels[key] for name, node in self.nodes.items() if key in node.labels}
 
     def _label(self) -> None:
-        for name, one in self.nodes.items():
-            outcome = nodes.decide(ObservedNode(one, tuple(self.profiles), settings=self.settings), self.now)
-            others = {key: value for key, value in one.labels.items() if not key.startswith("profile.")}
-            self.nodes[name] = replace(one, labels={**others, **outcome.labels})
+        daemons = self.observed().workloads
+        self.nodes = {name: self._labelled(one, daemons) for name, one in self.nodes.items()}
+        self.held_since = {held: self.held_since.get(held, self.now) for held in self.held.items()}
+
+    def _labelled(self, one: Node, daemons: tuple[Workload, ...]) -> Node:
+        asked = {UID: self.asked[one.name]} if one.name in self.asked else {}
+        seen = ObservedNode(one, tuple(self.profiles), settings=self.settings, deployments=frozenset((UID,)))
+        seen = replace(seen, asked=asked, daemons={UID: daemons})
+        others = {key: value for key, value in one.labels.items() if not key.startswith(("profile.", "hold."))}
+        return replace(one, labels={**others, **nodes.decide(seen, self.now).labels})
 
     def _schedule(self) -> None:
         wanted: dict[str, Pod] = {}
-        for (kind, name), child in self.children.items():
-            if kind != "DaemonSet":
-                continue
-            template = child["spec"]["template"]
+        for child in self._daemon_sets(RUNTIME_ROLE):
+            name, template = child["metadata"]["name"], child["spec"]["template"]
+            image = template["spec"]["containers"][0]["image"]
             profile = template["metadata"]["labels"][PROFILE_LABEL]
             made_from = template["metadata"]["annotations"][TEMPLATE_ANNOTATION]
-            self.doors[made_from] = _door(template["spec"])
+            self.doors[made_from] = door_of(template["spec"])
             for one in self.nodes.values():
                 if admits(template["spec"]["affinity"], one.labels):
-                    pod = builders.pod(one.name, profile, ready=False, template=made_from, name=f"{name}-{one.name}")
-                    wanted[pod.name] = pod
+                    pod = builders.pod(one.name, profile, False, made_from, name=f"{name}-{one.name}", image=image)
+                    wanted[pod.name] = replace(pod, problem=self.spoilt.get(image, ""))
         for name in list(self.pods):
             if name not in wanted and self.nodes[self.pods[name].node].ready:
                 del self.pods[name]
@@ -286,35 +296,4 @@ def world(
         list(profiles) if profiles is not None else [builders.profile()],
         {one.metadata.name: one for one in known},
         builders.deployment(*(one.metadata.name for one in known), **spec),
-    )
-
-
-def _door(spec: Mapping[str, Any]) -> AccessReport | None:
-    """What a runtime reads out of its environment."""
-    told = {variable["name"] for variable in spec["containers"][0]["env"]}
-    demands = [demand for name, demand in DEMANDS.items() if name in told]
-    return AccessReport(demands=demands) if demands else None
-
-
-def _ref(child: Mapping[str, Any]) -> ObjectRef:
-    name = child["metadata"]["name"]
-    return ObjectRef(child["apiVersion"], child["kind"], NAMESPACE, name, f"uid-of-{name}", "1")
-
-
-def _snapshot(child: Mapping[str, Any]) -> Snapshot:
-    return Snapshot(_ref(child), child["revision"], child["data"])
-
-
-def _workload(child: Mapping[str, Any]) -> Workload:
-    annotations, spec = child["metadata"]["annotations"], child["spec"]["template"]["spec"]
-    disks = storage.of_pod(spec)
-    return Workload(
-        _ref(child),
-        child["metadata"]["labels"][PROFILE_LABEL],
-        annotations[TEMPLATE_ANNOTATION],
-        spec["containers"][0]["image"],
-        int(annotations[MEMORY_ANNOTATION]),
-        secrets_of(spec),
-        files=disks.files,
-        claims=disks.claims,
     )

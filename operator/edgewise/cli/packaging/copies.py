@@ -41,12 +41,6 @@ class Packed:
     compressed: Made | None = None
     deltas: tuple[Made, ...] = ()
 
-    @property
-    def smallest(self) -> int:
-        """Bytes that a device fetches at best."""
-        copies = [*self.deltas, *([self.compressed] if self.compressed else [])]
-        return min((len(made.content) for made in copies), default=len(self.build.file.content))
-
 
 def pack(build: Build, previous: Sequence[File], progress: Progress) -> Packed:
     """All copies of a build that are worth it."""

@@ -76,6 +76,7 @@ def document(deployment: EdgeDeployment, settings: Settings, intent: Intent, pro
         serving=PlanServing(
             max_queue=spec.serving.max_queue,
             batching=spec.serving.batching,
+            switch=spec.serving.switch,
             max_latency=seconds(spec.requirements.max_latency) if spec.requirements.max_latency else None,
             cache_limit=int(quantity(spec.serving.cache.limit)),
             bandwidth=int(quantity(spec.rollout.bandwidth)) if spec.rollout.bandwidth else None,

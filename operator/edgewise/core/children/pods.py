@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import Any
 
 from edgewise.api.base import ResourceRequirements
@@ -24,33 +23,11 @@ from edgewise.api.names import (
 from edgewise.api.units import quantity
 from edgewise.contract.trust import Policies
 from edgewise.core.children import access, container, storage, trust
+from edgewise.core.children.podinputs import PodInputs, as_of
 from edgewise.core.children.storage import Storage
-from edgewise.core.release import canonical
 
 RUNTIME_MEMORY = 96 * 2**20
 """Bytes the runtime needs before any model is loaded: Python, ONNX Runtime, aiohttp (72-80 MiB measured), some air."""
-
-
-@dataclass(frozen=True)
-class PodInputs:
-    """What a person decided about the pod.
-
-    Its hash is the template's identity: a newer operator that renders the same inputs differently replaces no pod.
-    """
-
-    image: str
-    memory: int
-    """Bytes of all models of one release; 0 where a person stated the pod's memory request."""
-    secrets: tuple[str, ...]
-    """Keys of them, as secrets.py writes them."""
-    profile: dict[str, Any]
-    serving: dict[str, Any]
-    tolerations: tuple[dict[str, Any], ...]
-
-    @cached_property
-    def hash(self) -> str:
-        """Worked out once: it is compared with that of each pod of the fleet."""
-        return short_hash(canonical(asdict(self)))
 
 
 def inputs(
@@ -61,7 +38,7 @@ def inputs(
     stated = any("memory" in (asked.requests or {}) for asked in _asked(deployment, profile))
     return PodInputs(
         image=image,
-        memory=0 if stated else memory,
+        memory=0 if stated else _twice(deployment, memory),
         secrets=tuple(sorted(set(secrets))),
         profile=profile.spec.pod.wire(),
         serving={
@@ -96,7 +73,14 @@ def spooled(deployment: EdgeDeployment) -> Spool | None:
 
 def requested(deployment: EdgeDeployment, profile: DeviceProfile, memory: int) -> int:
     """Bytes that a pod for so many bytes of models asks its node for."""
-    return int(quantity(_resources(deployment, profile, memory)["requests"]["memory"]))
+    return int(quantity(_resources(deployment, profile, _twice(deployment, memory))["requests"]["memory"]))
+
+
+def _twice(deployment: EdgeDeployment, memory: int) -> int:
+    """Half of what models take at most: all of a release, because a new one is loaded beside the old one, or half of it
+    where the old one goes first. So a pod that had room for both keeps it, and one that has not is replaced, when that
+    is decided anew."""
+    return -(-memory // 2) if deployment.spec.serving.switch == "InPlace" else memory
 
 
 def labels(deployment: str, profile: str) -> dict[str, str]:
@@ -108,6 +92,7 @@ def template(
     deployment: EdgeDeployment, profile: DeviceProfile, made_from: PodInputs, affinity: dict[str, Any]
 ) -> dict[str, Any]:
     """A PodTemplateSpec that passes the restricted Pod Security Standard, but for what the profile's `pod` asks for."""
+    deployment, profile = as_of(made_from, deployment, profile)
     name, pod = deployment.metadata.name, profile.spec.pod
     spec: dict[str, Any] = {
         "automountServiceAccountToken": False,
@@ -118,7 +103,7 @@ def template(
             **container.POD_SECURITY,
             **({"supplementalGroups": pod.supplemental_groups} if pod.supplemental_groups else {}),
         },
-        "tolerations": _tolerations(deployment, profile),
+        "tolerations": tolerations(deployment, profile),
         "containers": [_container(deployment, profile, made_from)],
         "volumes": [*_volumes(name, profile, made_from), *access.volumes(deployment.spec.serving.auth)],
     }
@@ -138,7 +123,7 @@ def template(
     return {"metadata": {"labels": pod_labels, "annotations": {TEMPLATE_ANNOTATION: made_from.hash}}, "spec": spec}
 
 
-def _tolerations(deployment: EdgeDeployment, profile: DeviceProfile) -> list[dict[str, Any]]:
+def tolerations(deployment: EdgeDeployment, profile: DeviceProfile) -> list[dict[str, Any]]:
     """Unreachable is a device's daily life: its pod is never evicted for it."""
     stay = [
         {"key": f"node.kubernetes.io/{problem}", "operator": "Exists", "effect": "NoExecute"}
@@ -176,14 +161,13 @@ def _environment(deployment: EdgeDeployment, profile: DeviceProfile, made_from: 
         *access.environment(deployment.spec.serving.auth),
         *trust.environment(made_from.serving.get("trust", {})),
         *storage.environment(_storage(made_from)),
-        *_spool_room(deployment),
+        *_spool_room(made_from),
         *(variable.wire() for variable in profile.spec.pod.env),
     ]
 
 
 def _resources(deployment: EdgeDeployment, profile: DeviceProfile, memory: int) -> dict[str, Any]:
-    """The deployment's word counts most, then the profile's, then what the models need: room for them twice, because a
-    new one is loaded beside the old one."""
+    """The deployment's word counts most, then the profile's, then what the models need: room for `memory` twice."""
     requests: dict[str, Any] = {"cpu": "50m", "memory": str(RUNTIME_MEMORY + 2 * memory)}
     limits: dict[str, Any] = {}
     for asked in _asked(deployment, profile):
@@ -221,10 +205,10 @@ def _mounts(profile: DeviceProfile, made_from: PodInputs) -> list[dict[str, Any]
     ]
 
 
-def _spool_room(deployment: EdgeDeployment) -> list[dict[str, Any]]:
+def _spool_room(made_from: PodInputs) -> list[dict[str, Any]]:
     """The volume's room for it comes with the pod: an older pod that follows a newer plan must not outgrow its own."""
-    spool = spooled(deployment)
-    return [{"name": "EDGEWISE_SPOOL_ROOM", "value": str(int(quantity(spool.max_bytes)))}] if spool else []
+    room = made_from.serving.get("spool")
+    return [{"name": "EDGEWISE_SPOOL_ROOM", "value": str(int(quantity(room)))}] if room else []
 
 
 def _storage(made_from: PodInputs) -> dict[str, Any]:

@@ -30,13 +30,17 @@ def cluster_service(deployment: EdgeDeployment, gateway: bool = False) -> Manife
     return _service(deployment, deployment.metadata.name, role, spec)
 
 
-def local_service(deployment: EdgeDeployment) -> Manifest:
-    """The pod on the caller's node; also when it is not ready, which a device is for seconds after its link heals."""
+def local_service(deployment: EdgeDeployment, moving: bool = False) -> Manifest:
+    """The pod on the caller's node; also when it is not ready, which a device is for seconds after its link heals.
+
+    moving: nodes have two pods for a while, one that ends and one that starts. Then the one that is ready is meant: the
+    new one, or until it is, by the rule for Services without any ready pod, the one that ends.
+    """
     return _service(
         deployment,
         local_name(deployment.metadata.name),
         RUNTIME_ROLE,
-        {"internalTrafficPolicy": "Local", "publishNotReadyAddresses": True},
+        {"internalTrafficPolicy": "Local", "publishNotReadyAddresses": not moving},
     )
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from edgewise.api.deviceprofile import DeviceProfile
 from edgewise.api.edgedeployment import EdgeDeployment
-from edgewise.api.names import MEMORY_ANNOTATION, PROFILE_LABEL, TEMPLATE_ANNOTATION, child_name
-from edgewise.core.children import pods
+from edgewise.api.names import MEMORY_ANNOTATION, PROFILE_LABEL, PROVEN_ANNOTATION, TEMPLATE_ANNOTATION, child_name
+from edgewise.core.children import podinputs, pods
 from edgewise.core.children.meta import child, labelled
+from edgewise.core.children.podinputs import PodInputs
 from edgewise.core.outcome import Manifest
 
 
@@ -18,10 +19,18 @@ def name(deployment: str, profile: str) -> str:
 
 
 def daemon_set(
-    deployment: EdgeDeployment, profile: DeviceProfile, made_from: pods.PodInputs, affinity: dict[str, Any]
+    deployment: EdgeDeployment,
+    profile: DeviceProfile,
+    made_from: PodInputs,
+    affinity: dict[str, Any],
+    proven: PodInputs,
 ) -> Manifest:
-    """OnDelete: the operator says when a changed template reaches a device, and an offline one cannot hold it up."""
+    """OnDelete: the operator says when a changed template reaches a device, and an offline one cannot hold it up.
+
+    proven: what the last good template was made from, to go back to.
+    """
     manifest = _workload("DaemonSet", deployment, profile, made_from)
+    manifest["metadata"]["annotations"][PROVEN_ANNOTATION] = podinputs.written(proven)
     manifest["spec"] = {
         "updateStrategy": {"type": "OnDelete"},
         "revisionHistoryLimit": 2,
@@ -34,7 +43,7 @@ def daemon_set(
 def replicated(
     deployment: EdgeDeployment,
     profile: DeviceProfile,
-    made_from: pods.PodInputs,
+    made_from: PodInputs,
     affinity: dict[str, Any],
     replicas: int,
 ) -> Manifest:
@@ -51,12 +60,12 @@ def replicated(
     return manifest
 
 
-def _pace(made_from: pods.PodInputs) -> dict[str, int]:
+def _pace(made_from: PodInputs) -> dict[str, int]:
     shared = "claim" in made_from.serving.get("storage", {})
     return {"maxSurge": 0, "maxUnavailable": 1} if shared else {"maxSurge": 1, "maxUnavailable": 0}
 
 
-def _workload(kind: str, deployment: EdgeDeployment, profile: DeviceProfile, made_from: pods.PodInputs) -> Manifest:
+def _workload(kind: str, deployment: EdgeDeployment, profile: DeviceProfile, made_from: PodInputs) -> Manifest:
     owner, own_name = deployment.metadata, name(deployment.metadata.name, profile.metadata.name)
     manifest = child("apps/v1", kind, "EdgeDeployment", owner, own_name)
     manifest = labelled(manifest, "runtime", **{PROFILE_LABEL: profile.metadata.name})

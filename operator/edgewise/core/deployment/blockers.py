@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgewise.api.edgemodel import measured_by
+from edgewise.api.confidence import measured_by
 from edgewise.api.names import Reason
 from edgewise.contract import chains
 from edgewise.core.children import storage

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from edgewise.core import release
 from edgewise.core.observed import ObservedDeployment
 from edgewise.core.release import Release
-from edgewise.core.rollout.waves import whole
 
 
 @dataclass(frozen=True)
@@ -42,22 +41,16 @@ def course_of(observed: ObservedDeployment) -> Course:
     return Course(wanted, stable, gone)
 
 
-def goes_in_waves(observed: ObservedDeployment, course: Course) -> bool:
+def by_waves(observed: ObservedDeployment, course: Course) -> bool:
     """Whether waves and gates have a say: of nodes, and where somebody asks for them and there is a way back."""
     rollout = observed.deployment.spec.rollout
     asked = bool(rollout.waves) or rollout.gates is not None
-    return asked and observed.deployment.spec.placement.mode == "PerNode" and bool(course.stable) and not course.settled
+    return asked and observed.deployment.spec.placement.mode == "PerNode" and bool(course.stable)
 
 
-def everybody_may_move(observed: ObservedDeployment, course: Course) -> bool:
-    """To a profile that only the target fits: not before the last wave, for devices that are not released yet would
-    find nothing there to serve."""
-    if not goes_in_waves(observed, course):
-        return True
-    plan, waves = observed.plan, whole(observed.deployment.spec.rollout.waves)
-    if plan is None or plan.target != course.target.name:
-        return False
-    return plan.switch.all or (plan.switch.wave or 0) >= len(waves)
+def goes_in_waves(observed: ObservedDeployment, course: Course) -> bool:
+    """Whether a release is on its way by them."""
+    return by_waves(observed, course) and not course.settled
 
 
 def rejected(observed: ObservedDeployment) -> tuple[str, ...]:

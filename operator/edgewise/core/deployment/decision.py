@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
+from edgewise.api.names import Reason
 from edgewise.contract.plan import Plan as DevicePlan
 from edgewise.core import conditions, placement
 from edgewise.core.children import plans, revisions, services, workloads
-from edgewise.core.children.pods import PodInputs
 from edgewise.core.conditions import Verdict
-from edgewise.core.deployment import blockers, templates
+from edgewise.core.deployment import blockers, replacing
 from edgewise.core.deployment.deviceplan import device_plan
+from edgewise.core.deployment.moves import transit
 from edgewise.core.deployment.relief import Relief, relief
 from edgewise.core.deployment.rollout import stage
 from edgewise.core.deployment.status import status
+from edgewise.core.deployment.templates import pod_change
 from edgewise.core.deployment.verdict import judge
 from edgewise.core.deployment.view import View, view
 from edgewise.core.observed import ObjectRef, ObservedDeployment, Pod
@@ -35,7 +37,9 @@ def decide(observed: ObservedDeployment, now: float) -> Plan:
     if (finding := blockers.first(observed)) is not None:
         return _left_alone(observed, None, conditions.stalled(finding.reason, finding.message), now)
     seen = view(observed)
+    seen = replace(seen, templates=pod_change(observed, seen))
     seen = replace(seen, stage=stage(observed, seen, now))
+    seen = replace(seen, transit=transit(observed, seen, now))
     verdict = judge(observed, seen.promoting, now)
     if not seen.placed.hosting:
         return _left_alone(observed, seen, verdict, now)
@@ -59,13 +63,13 @@ def _left_alone(observed: ObservedDeployment, seen: View | None, verdict: Verdic
 
 def _carried_on(observed: ObservedDeployment, seen: View, verdict: Verdict, now: float) -> Plan:
     plan = device_plan(observed, seen)
-    inputs, stand_in = templates.made_from(observed, seen), relief(observed, seen, now)
-    children = _children(observed, seen, plan, inputs, stand_in)
-    replaced = templates.due(observed, seen, inputs)
+    stand_in = relief(observed, seen, now)
+    children = _children(observed, seen, plan, stand_in)
+    replaced = replacing.due(observed, seen, now)
     late = [*behind(observed, plan.sequence, seen.settled), *gateways_behind(observed, plan.sequence)]
     named = {pod.uid for pod in late}
     away = [pod for pod in to_ask(observed) if pod.uid not in named]  # one poke a pod
-    verdict = _with_outdated(observed, verdict, templates.outdated(observed, seen, inputs))
+    verdict = _with_outdated(observed, seen, verdict, now)
     busy = verdict.reconciling or late or away or replaced or seen.stage.word is not None
     writes = Plan(
         apply=tuple(children),
@@ -74,7 +78,9 @@ def _carried_on(observed: ObservedDeployment, seen: View, verdict: Verdict, now:
         prune=tuple(_unplanned(observed, children, seen)) if observed.complete else (),
         delete=tuple(_reference(pod) for pod in replaced),
         pokes=(*_pokes(late, insist=True), *_pokes(away, insist=False)),
-        requeue_after=_sooner(_look_again(seen, now) if busy else None, stand_in.turn.wait),
+        hold=seen.transit.hold,
+        let_go=seen.transit.let_go,
+        requeue_after=_soonest(_look_again(seen, now) if busy else None, seen.transit.again, stand_in.turn.wait),
     )
     return _spoken(observed, writes, stand_in.remarked(verdict), now)
 
@@ -87,40 +93,50 @@ def _spoken(observed: ObservedDeployment, plan: Plan, verdict: Verdict, now: flo
     return replace(plan, status=said, events=(*conditions.events(old, verdict), *plan.events))
 
 
-def _with_outdated(observed: ObservedDeployment, verdict: Verdict, outdated: list[Pod]) -> Verdict:
+def _with_outdated(observed: ObservedDeployment, seen: View, verdict: Verdict, now: float) -> Verdict:
     """A deployment whose pods are being replaced is Ready, and at work."""
-    if not outdated or verdict.ready != "True":
+    outdated, lacking = replacing.outdated(observed, seen), sorted(replacing.unpulled(observed, seen).items())
+    if not (outdated or lacking) or verdict.ready != "True":
         return verdict
-    paused = observed.deployment.spec.rollout.paused
-    how = "waits for spec.rollout.paused" if paused else "is being replaced"
-    text = f"{verdict.finding.message}; of an older pod template, which {how}: {len(outdated)}"
-    return replace(verdict, finding=Finding(verdict.finding.reason, text), reconciling=not paused)
+    reason, text, paused = verdict.finding.reason, verdict.finding.message, observed.deployment.spec.rollout.paused
+    waits = "paused" if paused else "window" if replacing.the_window_is_shut(observed, seen, now) else ""
+    how = f"waits for spec.rollout.{waits}" if waits else "is being replaced"
+    if outdated:
+        text += f"; of an older pod template, which {how}: {len(outdated)}"
+    if lacking:
+        reason, text = Reason.IMAGE_NOT_PULLED, f"{text}; {lacking[0][0]}: {lacking[0][1]}"
+    return replace(verdict, finding=Finding(reason, text), reconciling=not paused)
 
 
-def _children(
-    observed: ObservedDeployment, seen: View, plan: DevicePlan, inputs: Mapping[str, PodInputs], stand_in: Relief
-) -> list[Manifest]:
+def _children(observed: ObservedDeployment, seen: View, plan: DevicePlan, stand_in: Relief) -> list[Manifest]:
     """In the order in which one needs the other: the snapshot, the plan that names it, the pods that read the plan."""
     deployment = observed.deployment
-    children = [services.cluster_service(deployment, stand_in.turn.serving), services.local_service(deployment)]
+    local = services.local_service(deployment, moving=seen.transit.again is not None)
+    children = [services.cluster_service(deployment, stand_in.turn.serving), local]
     recorded = {snapshot.ref.name for snapshot in observed.releases}
     if revisions.release_name(deployment.metadata.name, seen.target.name) not in recorded:
         children.append(revisions.release(deployment, seen.target, revisions.next_number(observed.releases)))
-    children += [plans.config_map(deployment, plan), *_workloads(observed, seen, inputs)]
+    told, pods = plans.config_map(deployment, plan), [*_workloads(observed, seen)]
+    # What pods would go back to is on record before the plan forgets their waves, or they would begin anew.
+    forgets = bool(seen.templates.name) and seen.stage.proved
+    children += [*([*pods, told] if forgets else [told, *pods]), *replacing.pullers(observed, seen)]
     return [*children, stand_in.workload] if stand_in.workload is not None else children
 
 
-def _workloads(observed: ObservedDeployment, seen: View, inputs: Mapping[str, PodInputs]) -> Iterable[Manifest]:
-    deployment, where = observed.deployment, observed.deployment.spec.placement
+def _workloads(observed: ObservedDeployment, seen: View) -> Iterable[Manifest]:
+    deployment, where, change = observed.deployment, observed.deployment.spec.placement, seen.templates
+    proven = change.wanted if seen.stage.proved else change.proven
     counts = {c.name: len(seen.placed.of(c.name)) for c in seen.hosting}
     shares = placement.share(where.replicas, counts if seen.placed.nodes else dict.fromkeys(counts, 1))
     for candidate in seen.hosting:
         name, profile = candidate.name, candidate.profile
-        affinity = placement.affinity(name, seen.better(name), where)
+        affinity = seen.transit.affinities.get(name)
+        if affinity is None:
+            continue
         if where.mode == "PerNode":
-            yield workloads.daemon_set(deployment, profile, inputs[name], affinity)
+            yield workloads.daemon_set(deployment, profile, change.wanted[name], affinity, proven[name])
         else:
-            yield workloads.replicated(deployment, profile, inputs[name], affinity, shares[name])
+            yield workloads.replicated(deployment, profile, change.wanted[name], affinity, shares[name])
 
 
 def _unplanned(observed: ObservedDeployment, children: list[Manifest], seen: View) -> list[ObjectRef]:
@@ -146,8 +162,8 @@ def _look_again(seen: View, now: float) -> float:
     return min(LOOK_AGAIN, max(until, AT_LEAST))
 
 
-def _sooner(one: float | None, other: float | None) -> float | None:
-    return min((wait for wait in (one, other) if wait is not None), default=None)
+def _soonest(*waits: float | None) -> float | None:
+    return min((wait for wait in waits if wait is not None), default=None)
 
 
 def _reference(pod: Pod) -> ObjectRef:

@@ -1,5 +1,5 @@
 """A new target before the last one had reached everybody (A, B, then C): devices that got B keep it until it is their
-turn for C, or nobody could tell a bad C from the way back to A.
+turn for C, or nobody could tell a bad C from the way back to A. Likewise where B stays and the pods change with it.
 
 It is on record in the plan, so only the look at which the target changes has to find out who serves what.
 """
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from edgewise.contract.plan import Plan as DevicePlan
 from edgewise.core import release
 from edgewise.core.deployment.course import rejected
+from edgewise.core.deployment.standing import is_of
 from edgewise.core.deployment.view import View
 from edgewise.core.observed import ObservedDeployment
 from edgewise.core.progress import reachable
@@ -26,22 +27,18 @@ def keeping(observed: ObservedDeployment, seen: View, released: frozenset[str]) 
     if plan is None:
         return {}
     there = plan.switch.keep or {}
-    if plan.target not in (seen.target.name, plan.stable):
+    if plan.target != plan.stable and not is_of(plan, seen):
         there = {**there, plan.target: sorted(_served(observed, seen, plan))}
-    left = {name: sorted(set(nodes) - released) for name, nodes in there.items() if _usable(observed, seen, name)}
+    stable = seen.stable.name if seen.stable is not None else ""
+    usable = set(release.known(observed.releases)) - {stable, *rejected(observed)}
+    left = {name: sorted(set(nodes) - released) for name, nodes in there.items() if name in usable}
     return {name: nodes for name, nodes in sorted(left.items()) if nodes}
 
 
-def keeps(observed: ObservedDeployment, kept: Kept) -> tuple[Release, ...]:
-    """The releases themselves, by name."""
-    known = release.known(observed.releases)
-    return tuple(release.refreshed(known[name], observed.models) for name in kept)
-
-
-def _usable(observed: ObservedDeployment, seen: View, name: str) -> bool:
-    stable = seen.stable.name if seen.stable is not None else ""
-    wanted = name not in (seen.target.name, stable) and name not in rejected(observed)
-    return wanted and name in release.known(observed.releases)
+def keeps(observed: ObservedDeployment, seen: View, kept: Kept) -> tuple[Release, ...]:
+    """The releases themselves, by name, but for the target, which is at hand anyway."""
+    known, others = release.known(observed.releases), (name for name in kept if name != seen.target.name)
+    return tuple(release.refreshed(known[name], observed.models) for name in others)
 
 
 def _served(observed: ObservedDeployment, seen: View, plan: DevicePlan) -> set[str]:

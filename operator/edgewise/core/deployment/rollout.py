@@ -17,7 +17,8 @@ from edgewise.core.deployment.standing import recorded
 from edgewise.core.deployment.view import View
 from edgewise.core.observed import ObservedDeployment
 from edgewise.core.rollout import engine
-from edgewise.core.rollout.scene import Scene, Step
+from edgewise.core.rollout.queries import figure
+from edgewise.core.rollout.scene import Inquiry, Scene, Step
 
 REMEMBERED = 16
 """Rejected releases on record; the oldest is forgotten."""
@@ -26,11 +27,17 @@ TEXT = 1024  # characters; the longest that api.base.Text takes
 
 def stage(observed: ObservedDeployment, seen: View, now: float) -> Stage:
     listening = now < listening_until(observed)
-    if goes_in_waves(observed, seen.course):
+    if goes_in_waves(observed, seen.course) or seen.templates.name:
         return _in_waves(observed, seen, now)
     promoted = seen.settled or (seen.arrived and not seen.placed.kept)
-    before = observed.deployment.status.rollout if seen.course.refused else None
-    return Stage(_at_once(observed, seen, promoted), promoted, (), None, before, rejected(observed), listening)
+    refused = seen.course.refused or seen.templates.refused
+    return Stage(
+        switch=_at_once(observed, seen, promoted),
+        promoted=promoted,
+        status=observed.deployment.status.rollout if refused else None,
+        rejected=rejected(observed),
+        listening=listening,
+    )
 
 
 def _at_once(observed: ObservedDeployment, seen: View, promoted: bool) -> Switch:
@@ -62,23 +69,33 @@ def _in_waves(observed: ObservedDeployment, seen: View, now: float) -> Stage:
     switch = Switch() if step.promoted else _switch(observed, seen, scene, step)
     return Stage(
         switch=switch,
-        promoted=step.promoted,
-        kept=keeps(observed, switch.keep or {}),
+        promoted=step.promoted or seen.settled,
+        proved=step.promoted,
+        kept=keeps(observed, seen, switch.keep or {}),
         word=step.word,
-        status=None if step.promoted else _written(scene, step),
-        rejected=(*known, seen.target.name)[-REMEMBERED:] if bad else known,
+        status=None if step.promoted else _written(seen, scene, step),
+        rejected=(*known, *_tried(seen))[-REMEMBERED:] if bad else known,
         listening=now < scene.listening_until,
     )
+
+
+def _tried(seen: View) -> list[str]:
+    """Names of what was on its way. Nobody can tell which of two was bad; pods that only the release asks for go with
+    it."""
+    change = seen.templates
+    pods = [change.name] if change.name and not change.of_release else []
+    return pods if seen.settled else [seen.target.name, *pods]
 
 
 def _switch(observed: ObservedDeployment, seen: View, scene: Scene, step: Step) -> Switch:
     """Everybody in the last wave, so that who joins need not be written down; in all others those who were released."""
     last = step.standing.wave == len(scene.waves) and not scene.paused
     if last and not seen.placed.kept:
-        return Switch(wave=step.standing.wave)
+        return Switch(wave=step.standing.wave, template=seen.templates.name or None)
     nodes = frozenset(seen.placed.nodes) if last else _still_released(observed, seen, scene, step)
     held = keeping(observed, seen, nodes)
-    return Switch(all=False, nodes=sorted(nodes), wave=step.standing.wave or None, keep=held or None)
+    number, template = step.standing.wave or None, seen.templates.name or None
+    return Switch(all=False, nodes=sorted(nodes), wave=number, template=template, keep=held or None)
 
 
 def _still_released(observed: ObservedDeployment, seen: View, scene: Scene, step: Step) -> frozenset[str]:
@@ -87,10 +104,10 @@ def _still_released(observed: ObservedDeployment, seen: View, scene: Scene, step
     return frozenset(_told(observed, seen)) if scene.paused and everybody else step.standing.released
 
 
-def _written(scene: Scene, step: Step) -> RolloutStatus:
+def _written(seen: View, scene: Scene, step: Step) -> RolloutStatus:
     word = step.word
     told = {"evidence": evidence_in_words(scene), "reason": f"{word.reason}: {word.message}"[:TEXT] if word else None}
-    return recorded(scene.release, step.standing, len(scene.waves)).model_copy(update=told)
+    return recorded(seen, step.standing, len(scene.waves)).model_copy(update=told)
 
 
 def evidence_in_words(scene: Scene) -> str:
@@ -104,7 +121,13 @@ def evidence_in_words(scene: Scene) -> str:
     states = f"{len(scene.there('updated'))} of {len(scene.within)} devices serve it"
     failed = len(scene.there("failed"))
     told = [states, f"{failed} failed" if failed else "", f"{_coarse(seen.requests)} requests" if seen.requests else ""]
+    figures |= {f"query {one.name}": _newest(one) for one in scene.inquiries}
     return ", ".join([*filter(None, told), *(f"{name} {text}" for name, text in figures.items() if text)])
+
+
+def _newest(inquiry: Inquiry) -> str | None:
+    value = inquiry.answers[-1].value if inquiry.answers else None
+    return None if value is None else figure(float(f"{value:.2g}"))
 
 
 def _coarse(count: int) -> str:

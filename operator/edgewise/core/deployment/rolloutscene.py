@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from edgewise.api.units import seconds
 from edgewise.contract.report import Report
+from edgewise.core.deployment.podprogress import PodProgress
 from edgewise.core.deployment.standing import standing
 from edgewise.core.deployment.view import View
 from edgewise.core.observed import Node, ObservedDeployment, ReceivedReport
 from edgewise.core.progress import NodeProgress
 from edgewise.core.rollout.behaviour import Witness, behaviour
 from edgewise.core.rollout.evidence import Trial, evidence
-from edgewise.core.rollout.limits import limits
+from edgewise.core.rollout.limits import limits, of_pods
+from edgewise.core.rollout.queries import inquiries
 from edgewise.core.rollout.scene import Scene
 from edgewise.core.rollout.waves import Member, whole
 
@@ -22,31 +24,35 @@ LATE = 1.2
 
 def rollout_scene(observed: ObservedDeployment, seen: View, now: float) -> Scene:
     rollout, asked = observed.deployment.spec.rollout, limits(observed.deployment.spec)
+    asked = of_pods(asked) if seen.settled else asked
     waves, heard = whole(rollout.waves), _newest(observed)
     at = standing(observed, seen, len(waves), now)
     since = max(at.since, observed.heard_since)  # before, there was nothing to report, or nobody to report to
+    devices = _on_their_way(observed, seen, at.since + asked.deadline, now)
     silent = {
         device.name
-        for device in seen.devices
+        for device in (() if seen.settled else devices)  # settled devices report too rarely, and their pods speak
         if now - max(since, heard[device.name].at if device.name in heard else 0.0) > asked.grace
     }
-    members = _members(observed, seen, silent)
+    members = _members(observed, seen, devices, silent)
     there = [member for member in members if member.reachable and member.name in at.released and member.name in heard]
+    witnesses = [] if seen.settled else [_witness(seen, one, heard[one.name].report, rollout.retry) for one in there]
     return Scene(
-        release=seen.target.name,
+        release=seen.rolling,
         waves=waves,
         limits=asked,
         members=members,
         standing=at,
         now=now,
-        behaviour=behaviour(
-            [_witness(seen, one, heard[one.name].report, rollout.retry) for one in there], asked.min_requests
-        ),
+        behaviour=behaviour(witnesses, asked.min_requests),
         self_tested=all(model.self_test is not None for model in seen.target.models.values()),
+        inquiries=inquiries(observed.deployment, seen.target.name, observed.answers, at.since),
+        prometheus=observed.settings.prometheus,
+        window=rollout.window,
         paused=rollout.paused,
         promote=rollout.promote,
         listening_until=listening_until(observed),
-        needed_elsewhere=bool(seen.placed.kept),
+        needed_elsewhere=bool(seen.placed.kept) and not seen.settled,
     )
 
 
@@ -61,19 +67,31 @@ def _newest(observed: ObservedDeployment) -> Mapping[str, ReceivedReport]:
     return {one.report.node: one for one in received}
 
 
-def _members(observed: ObservedDeployment, seen: View, silent: set[str]) -> tuple[Member, ...]:
+def _on_their_way(observed: ObservedDeployment, seen: View, deadline: float, now: float) -> list[NodeProgress]:
+    """All devices; where the release stays, those that get other pods."""
+    pods, changed = PodProgress.of(observed, seen, deadline, now), seen.templates.profiles
+    return [pods.known(device) for device in seen.devices if not seen.settled or device.profile in changed]
+
+
+def _members(
+    observed: ObservedDeployment, seen: View, devices: Sequence[NodeProgress], silent: set[str]
+) -> tuple[Member, ...]:
     nodes = {node.name: node for node in observed.nodes}
-    return tuple(_member(nodes[device.name], device, device.name in silent) for device in seen.devices)
+    moves = seen.placed.moves
+    goals = {device.name: moves[device.name].goal if device.name in moves else device.profile for device in devices}
+    return tuple(_member(nodes[device.name], device, goals[device.name], device.name in silent) for device in devices)
 
 
-def _member(node: Node, device: NodeProgress, quiet: bool) -> Member:
+def _member(node: Node, device: NodeProgress, goal: str, quiet: bool) -> Member:
+    """goal: the profile it has, or moves to."""
     return Member(
         name=device.name,
-        profile=device.profile,
+        profile=goal,
         labels=node.labels,
         created=node.created,
         state=device.state,
         silent=quiet and device.state not in ("offline", "starting"),
+        reason=device.reason,
         says=": ".join(filter(None, (device.reason, device.message))),
     )
 

@@ -17,6 +17,8 @@ class Stage:
     switch: Switch = field(default_factory=Switch)
     promoted: bool = False
     """The target is, or from now on becomes, the stable release."""
+    proved: bool = True
+    """Likewise of the pods' templates: they become those to go back to."""
     kept: tuple[Release, ...] = ()
     """Earlier targets that some devices serve until it is their turn."""
     word: Word | None = None

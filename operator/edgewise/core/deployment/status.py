@@ -12,17 +12,19 @@ from edgewise.api.edgedeployment import (
     Unplaced,
 )
 from edgewise.api.names import HTTP_PORT, Reason
-from edgewise.api.rollout import ReleaseStatus
+from edgewise.api.rollout import ReleaseStatus, Signer
 from edgewise.contract.plan import Plan as DevicePlan
 from edgewise.core import measured
 from edgewise.core.children import access, services, workloads
 from edgewise.core.deployment.view import Candidate, View
 from edgewise.core.observed import ObservedDeployment
 from edgewise.core.progress import UNPROVED, answering, behind
+from edgewise.core.signers import signers
 
 TEXT = 1024  # characters; the longest that api.base.Text takes
 LISTED = 64  # profiles; their number in the status is bounded
 UNPLACED = 10  # nodes told by name; the count is exact
+MOVES = 16  # pairs of profiles
 
 
 def status(observed: ObservedDeployment, seen: View, plan: DevicePlan | None) -> EdgeDeploymentStatus:
@@ -44,6 +46,7 @@ def status(observed: ObservedDeployment, seen: View, plan: DevicePlan | None) ->
             unplaced=len(unplaced),
         ),
         rollout=seen.stage.status,
+        moves=list(seen.transit.moves[:MOVES]) or None,
         profiles=_profiles(observed, seen)[:LISTED] or None,
         unplaced=[Unplaced(node=node, reason=why[:TEXT]) for node, why in unplaced[:UNPLACED]] or None,
         plan=_plan(observed, seen, plan) if plan is not None else old.plan,
@@ -75,7 +78,13 @@ def _releases(observed: ObservedDeployment, seen: View, plan: DevicePlan | None)
         previous=before.stable if moved else before.previous,
         rejected=list(seen.stage.rejected) or None,
         retried=observed.deployment.spec.rollout.retry or None,
+        signers=_signers(observed, seen, before) or None,
     )
+
+
+def _signers(observed: ObservedDeployment, seen: View, before: ReleaseStatus) -> list[Signer]:
+    known = before.signers or () if before.target == seen.target.name else ()
+    return signers((received.report for received in observed.reports.values()), seen.target, known)
 
 
 def _images(seen: View) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Pod templates of a deployment: what each is made from, and which pods of an older one are replaced now."""
+"""Pod templates of a deployment: what each is made from, what the last good one was, and what change that is."""
 
 from __future__ import annotations
 
@@ -7,18 +7,64 @@ from dataclasses import replace
 
 from edgewise.api.edgedeployment import EdgeDeployment
 from edgewise.api.edgemodel import EdgeModelSpec
+from edgewise.api.names import short_hash
 from edgewise.contract.trust import POLICIES
-from edgewise.core.children import pods, secrets, storage, targets, trust
-from edgewise.core.children.pods import PodInputs
-from edgewise.core.deployment.verdict import allowance
+from edgewise.core.children import podinputs, pods, secrets, storage, targets, trust
+from edgewise.core.children.podinputs import PodInputs
+from edgewise.core.deployment.course import by_waves, rejected
+from edgewise.core.deployment.podchange import PodChange
 from edgewise.core.deployment.view import Candidate, View
-from edgewise.core.observed import ObservedDeployment, Pod, Workload
+from edgewise.core.observed import ObservedDeployment, Workload
+from edgewise.core.release import canonical
 
 
-def made_from(observed: ObservedDeployment, seen: View) -> dict[str, PodInputs]:
-    """Profile -> inputs of its pod template, for every profile that needs a workload."""
+def pod_change(observed: ObservedDeployment, seen: View) -> PodChange:
+    """For every profile that needs a workload. Where waves or gates are asked for, a template other than the last good
+    one goes by them; else it is good by being there."""
     present = {workload.profile: workload for workload in observed.workloads}
-    return {c.name: _lasting(_needed(observed, seen, c), present.get(c.name)) for c in seen.hosting}
+    known = {name: found for name, one in present.items() if (found := podinputs.read(one.proven)) is not None}
+    last = {name: _as_proven(one, known[name]) if name in known else one for name, one in present.items()}
+    wanted = {c.name: _lasting(_needed(observed, seen, c), last.get(c.name)) for c in seen.hosting}
+    if not by_waves(observed, seen.course):
+        return PodChange(wanted, wanted)
+    proven = {name: known.get(name, made) for name, made in wanted.items()}
+    change = PodChange(wanted, proven, _name(wanted, proven))
+    if change.name and change.name in rejected(observed):
+        return PodChange(proven, proven, refused=change.name)
+    asked = {c.name: _without_target(observed, seen, c, last) for c in seen.hosting if c.name in change.profiles}
+    own = any(made is not None and made.hash != proven[name].hash for name, made in asked.items())
+    return replace(change, of_release=not (seen.settled or own))
+
+
+def _name(wanted: Mapping[str, PodInputs], proven: Mapping[str, PodInputs]) -> str:
+    """Of a change: for people to refer to."""
+    changed = {name: made.hash for name, made in wanted.items() if made.hash != proven[name].hash}
+    return f"pods-{short_hash(canonical(changed), 8)}" if changed else ""
+
+
+def _without_target(
+    observed: ObservedDeployment, seen: View, candidate: Candidate, last: Mapping[str, Workload]
+) -> PodInputs | None:
+    """What the template would be made from without the release that is on its way; None: there would be none."""
+    if seen.stable is None or candidate.incumbent is None:
+        return None
+    without = replace(seen, course=replace(seen.course, target=seen.stable))
+    needed = _needed(observed, without, replace(candidate, fit=candidate.incumbent))
+    return _lasting(needed, last.get(candidate.name))
+
+
+def _as_proven(present: Workload, good: PodInputs) -> Workload:
+    """As it was when its template was the last good one."""
+    disks = good.serving.get("storage", {})
+    return replace(
+        present,
+        template=good.hash,
+        memory=good.memory,
+        secrets=good.secrets,
+        files=disks.get("files", ""),
+        claims=tuple(disks.get("claims", ())),
+        trust=POLICIES.validate_python(good.serving.get("trust", {})),
+    )
 
 
 def _needed(observed: ObservedDeployment, seen: View, candidate: Candidate) -> PodInputs:
@@ -62,46 +108,3 @@ def _lasting(needed: PodInputs, present: Workload | None) -> PodInputs:
     if demands := needed.serving.get("trust"):
         roomier = pods.demanding(roomier, trust.lasting(POLICIES.validate_python(demands), present.trust))
     return roomier if roomier.hash == present.template else needed
-
-
-def outdated(observed: ObservedDeployment, seen: View, inputs: Mapping[str, PodInputs]) -> list[Pod]:
-    """Pods of an older template that shall serve the target, those that do not serve first; on nodes whose kubelet
-    can start a successor. One that is being deleted is still among them: a client's connection to it ends soon."""
-    online = {node.name for node in observed.nodes if node.ready}
-    return [
-        pod
-        for pod in sorted(observed.pods, key=lambda pod: (pod.ready, pod.node))
-        if seen.placed.nodes.get(pod.node) == pod.profile
-        and pod.template != inputs[pod.profile].hash
-        and pod.node in online
-    ]
-
-
-def due(observed: ObservedDeployment, seen: View, inputs: Mapping[str, PodInputs]) -> list[Pod]:
-    """Pods to delete now, for their DaemonSet to make anew from its template.
-
-    Those that do not serve anyhow all at once; the others within what maxUnavailable leaves, and where a release that
-    comes in waves is the reason (a bigger model), not before their wave. None before the DaemonSet has the template,
-    and none while the rollout is paused.
-    """
-    where, rollout = observed.deployment.spec.placement, observed.deployment.spec.rollout
-    if where.mode != "PerNode" or rollout.paused:
-        return []
-    current = {w.profile for w in observed.workloads if w.profile in inputs and w.template == inputs[w.profile].hash}
-    ripe = [pod for pod in outdated(observed, seen, inputs) if pod.profile in current and not pod.deleting]
-    answering = {pod.node for pod in observed.pods if pod.ready and not pod.deleting}
-    away = sum(device.name not in answering for device in seen.reachable)
-    room = max(0, allowance(seen, rollout.max_unavailable) - away)
-    released = seen.stage.switch
-    held = {c.name for c in seen.hosting if ripe and not released.all and _asked_by_target(observed, seen, c)}
-    serving = [pod for pod in ripe if pod.ready and (pod.profile not in held or pod.node in released.nodes)]
-    return [pod for pod in ripe if not pod.ready] + serving[:room]
-
-
-def _asked_by_target(observed: ObservedDeployment, seen: View, candidate: Candidate) -> bool:
-    """Whether the template would be another one without the release that is on its way."""
-    if seen.stable is None or candidate.incumbent is None:
-        return True
-    without = replace(seen, course=replace(seen.course, target=seen.stable))
-    needed = _needed(observed, without, replace(candidate, fit=candidate.incumbent))
-    return needed.hash != _needed(observed, seen, candidate).hash

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from edgewise.api.names import READY, RECONCILING, Reason
+from edgewise.api.rollout import MoveStatus
 from edgewise.core import conditions, peers, support
 from edgewise.core.conditions import Verdict
 from edgewise.core.deployment.view import View
@@ -91,9 +92,7 @@ def a_release_was_rejected(observed: ObservedDeployment, view: View, _: float) -
     """The fleet serves the stable release, or is on its way back. Nothing else is tried by itself, whatever happens."""
     if not view.course.refused:
         return None
-    recorded = observed.deployment.status.rollout
-    why = f": {recorded.reason}" if recorded is not None and recorded.reason else ""
-    text = f"{view.course.refused} was rejected{why}; {_tally(view)}"
+    text = f"{view.course.refused} was rejected{_why(observed, view.course.refused)}; {_tally(view)}"
     if failed := [device for device in view.devices if device.state == "failed"]:
         text += f". {_nodes(failed)} cannot serve it any more ({_named(failed)}): {failed[0].message}"
         return conditions.stalled(Reason.RETURN_FAILED, f"{text}. Mend those, or set a version that works")
@@ -101,13 +100,40 @@ def a_release_was_rejected(observed: ObservedDeployment, view: View, _: float) -
     return conditions.stalled(Reason.RELEASE_REJECTED, f"{text}; to go on, {advice}")
 
 
+def changed_pods_were_rejected(observed: ObservedDeployment, view: View, _: float) -> Verdict | None:
+    """Pods are, or are being made, as they were before; whatever release goes on in them."""
+    change = view.templates
+    if not change.refused:
+        return None
+    online = {device.name for device in view.reachable}
+    there = [pod for pod in observed.pods if pod.profile in change.wanted and pod.node in online and not pod.deleting]
+    former = [pod for pod in there if pod.template == change.wanted[pod.profile].hash]
+    text = f"{change.refused} was rejected{_why(observed, change.refused)}"
+    text += f"; {len(former)} of {_nodes(view.reachable)} have pods as they were"
+    if broken := [pod for pod in former if not pod.ready and pod.problem]:
+        text += f". {broken[0].node} cannot run them any more: {broken[0].problem}"
+        return conditions.stalled(Reason.RETURN_FAILED, f"{text}. Mend that, or set pods that work")
+    advice = f"change what pods are made from (image, resources …), or set spec.rollout.retry: {change.refused}"
+    return conditions.stalled(Reason.PODS_REJECTED, f"{text}; to go on, {advice}")
+
+
+def _why(observed: ObservedDeployment, refused: str) -> str:
+    """What was said when it was rejected; empty where something else has been on its way since."""
+    recorded = observed.deployment.status.rollout
+    if recorded is None or not recorded.reason or refused not in (recorded.release, recorded.pods):
+        return ""
+    return f": {recorded.reason}"
+
+
 def its_wave_goes_no_further(observed: ObservedDeployment, view: View, now: float) -> Verdict | None:
     word, stands = view.stage.word, view.stage.status
     if word is None or stands is None:
         return None
-    if word.reason == Reason.WAITING_FOR_DEVICES and (refused := pods_are_refused(observed, view, now)) is not None:
+    if word.reason in _POSSIBLY_REFUSED and (refused := pods_are_refused(observed, view, now)) is not None:
         return refused
-    text = f"wave {stands.wave} of {stands.waves} of {view.target.name}: {word.message}; {_tally(view)}"
+    text = f"wave {stands.wave} of {stands.waves} of {view.rolling}: {word.message}; {_tally(view)}"
+    if word.stance == "reject" and view.settled:
+        return conditions.stalled(Reason.PODS_REJECTED, f"{text}; they are made as they were before")
     if word.stance == "reject":
         return conditions.stalled(Reason.RELEASE_REJECTED, f"{text}; the fleet returns to the stable release")
     if word.stance == "stuck":
@@ -115,6 +141,16 @@ def its_wave_goes_no_further(observed: ObservedDeployment, view: View, now: floa
     return replace(conditions.working(word.reason, text), quiet=word.reason in _STEPS)
 
 
+def a_move_failed(_: ObservedDeployment, view: View, __: float) -> Verdict | None:
+    """Nobody else moves there; whoever had tried is back."""
+    move = view.transit.refused
+    if move is None:
+        return None
+    advice = f"mend {move.to}, its image or the build for it; or set spec.rollout.retry: {move.to}"
+    return conditions.stalled(Reason.MOVE_FAILED, f"{move.refused}; {_tally(view)}; to go on, {advice}")
+
+
+_POSSIBLY_REFUSED = (Reason.WAITING_FOR_DEVICES, Reason.IMAGE_NOT_PULLED)
 _STEPS = frozenset(
     (
         Reason.LISTENING,
@@ -122,6 +158,8 @@ _STEPS = frozenset(
         Reason.DEVICES_SILENT,
         Reason.SOAKING,
         Reason.TOO_FEW_REQUESTS,
+        Reason.QUERY_UNANSWERED,
+        Reason.QUERY_ABOVE_MAX,
     )
 )
 """Every wave goes through some of them, and devices on bad links through all of them again and again."""
@@ -129,7 +167,7 @@ _STEPS = frozenset(
 
 def everything_serves(observed: ObservedDeployment, view: View, _: float) -> Verdict | None:
     """On the reachable nodes, that is; a promoted release needs none of them."""
-    return _serving(observed, view) if view.arrived or (view.settled and not view.off) else None
+    return _at_ease(observed, view) if view.arrived or (view.settled and not view.off) else None
 
 
 def a_few_are_away(observed: ObservedDeployment, view: View, now: float) -> Verdict | None:
@@ -138,7 +176,7 @@ def a_few_are_away(observed: ObservedDeployment, view: View, now: float) -> Verd
         return None
     allowed = allowance(view, observed.deployment.spec.rollout.max_unavailable)
     if len(view.off) <= allowed and view.count("updated"):
-        return _serving(observed, view)
+        return _at_ease(observed, view)
     before = conditions_by_type(observed.deployment.status.conditions)
     if READY not in before or before[READY].status != "True":
         return None
@@ -178,6 +216,11 @@ def still_going(observed: ObservedDeployment, view: View, _: float) -> Verdict |
     return conditions.working(next((device.reason for device in view.off if device.reason), usual), text)
 
 
+def _at_ease(observed: ObservedDeployment, view: View) -> Verdict:
+    """Serving; at work all the same where nodes move."""
+    return replace(_serving(observed, view), reconciling=view.transit.again is not None)
+
+
 def _serving(observed: ObservedDeployment, view: View) -> Verdict:
     text = f"{_tally(view)}{_trouble(view)}"
     if offline := view.count("offline"):
@@ -198,7 +241,13 @@ def _serving(observed: ObservedDeployment, view: View) -> Verdict:
 
 
 def _tally(view: View) -> str:
-    return f"{view.count('updated')} of {len(view.reachable)} reachable nodes serve {view.target.name}"
+    told = f"{view.count('updated')} of {len(view.reachable)} reachable nodes serve {view.target.name}"
+    return f"{told}; moving: {', '.join(map(_way, view.transit.moves))}" if view.transit.moves else told
+
+
+def _way(move: MoveStatus) -> str:
+    told = f"{move.moved} of {move.nodes} from {move.origin} to {move.to}"
+    return f"{told} (wave {move.wave} of {move.waves}; {move.reason})" if move.reason else told
 
 
 def _trouble(view: View) -> str:
@@ -222,6 +271,8 @@ CHECKS: tuple[Check, ...] = (
     a_target_cannot_be_asked,  # likewise
     nothing_is_placed,  # no node, no profile, no build, no room
     a_release_was_rejected,
+    changed_pods_were_rejected,
+    a_move_failed,
     its_wave_goes_no_further,  # what it waits for, or what speaks against the release
     everything_serves,
     a_few_are_away,  # promoted: one bad device cannot take Ready away from a fleet

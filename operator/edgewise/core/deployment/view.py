@@ -7,13 +7,16 @@ from dataclasses import dataclass, field, replace
 from edgewise.api.deviceprofile import DeviceProfile
 from edgewise.core import measured, placement
 from edgewise.core.children import pods
-from edgewise.core.deployment.course import Course, course_of, everybody_may_move
+from edgewise.core.deployment.course import Course, course_of
 from edgewise.core.deployment.images import Images, flavour, images
+from edgewise.core.deployment.podchange import PodChange
 from edgewise.core.deployment.stage import Stage
+from edgewise.core.deployment.staying import hosts, staying
+from edgewise.core.deployment.transit import Transit
 from edgewise.core.matching import Fit, fit, rank
 from edgewise.core.measured import Records
 from edgewise.core.observed import ObservedDeployment
-from edgewise.core.placement import Offer, Placed
+from edgewise.core.placement import Move, Offer, Placed
 from edgewise.core.progress import Goal, NodeProgress, progress, replicas_progress
 from edgewise.core.release import Release
 
@@ -64,8 +67,12 @@ class View:
     """Those that shall serve the target."""
     measured: Records = field(default_factory=dict)
     """How fast builds are, by profile."""
+    templates: PodChange = field(default_factory=PodChange)
+    """What becomes of the pods' templates."""
     stage: Stage = field(default_factory=Stage)
     """What the look at the rollout came to."""
+    transit: Transit = field(default_factory=Transit)
+    """What the look at moves between profiles came to."""
 
     @property
     def target(self) -> Release:
@@ -78,6 +85,11 @@ class View:
     @property
     def settled(self) -> bool:
         return self.course.settled
+
+    @property
+    def rolling(self) -> str:
+        """Name of what is on its way: a release, or, where that is settled, changed pods; empty: neither."""
+        return self.templates.name if self.settled else self.target.name
 
     @property
     def promoting(self) -> View:
@@ -108,9 +120,9 @@ class View:
     def count(self, *states: str) -> int:
         return sum(device.state in states for device in self.devices)
 
-    def better(self, profile: str) -> tuple[str, ...]:
-        """Profiles that nodes take before this one."""
-        return self.order[: self.order.index(profile)]
+    def better(self, profile: str) -> tuple[str, ...] | None:
+        """Profiles that nodes take before this one; None: none takes it, but nodes may be held on it."""
+        return self.order[: self.order.index(profile)] if profile in self.order else None
 
 
 def view(observed: ObservedDeployment) -> View:
@@ -122,7 +134,8 @@ def view(observed: ObservedDeployment) -> View:
     known = measured.records(observed)
     candidates = tuple(_candidate(observed, course, profile, found, known) for profile in profiles)
     offers = _offers(observed, course, candidates)
-    placed = placement.place(observed.nodes, offers, observed.deployment.spec.placement)
+    wanted = placement.place(observed.nodes, offers, observed.deployment.spec.placement)
+    placed = staying(observed, wanted, hosts(offers, (c.name for c in candidates if c.image)))
     order = tuple(offer.name for offer in placement.order(offers))
     return View(course, candidates, found, order, placed, _devices(observed, placed, course), known)
 
@@ -167,12 +180,20 @@ def _offers(observed: ObservedDeployment, course: Course, candidates: tuple[Cand
 def _offer(observed: ObservedDeployment, course: Course, candidate: Candidate) -> Offer:
     keeps = course.stable.name if course.stable and candidate.incumbent and candidate.image else ""
     memory = pods.requested(observed.deployment, candidate.profile, candidate.memory)
-    stays = bool(keeps) and not everybody_may_move(observed, course)
-    return Offer(candidate.profile, candidate.refusal, memory, keeps, stays)
+    return Offer(candidate.profile, candidate.refusal, memory, keeps)
 
 
 def _devices(observed: ObservedDeployment, placed: Placed, course: Course) -> tuple[NodeProgress, ...]:
     goal = Goal(course.target.name, course.settled)
     if observed.deployment.spec.placement.mode == "Replicas":
         return replicas_progress(observed, goal)
-    return progress(observed, placed.nodes, goal)
+    there = progress(observed, placed.nodes, goal)
+    return there if course.settled else tuple(_until_moved(device, placed.moves.get(device.name)) for device in there)
+
+
+def _until_moved(device: NodeProgress, move: Move | None) -> NodeProgress:
+    """A device that moves for the target has not got it before it is there, whatever it serves now."""
+    if move is None or device.state == "offline":
+        return device
+    going = f"it is to move from {move.source} to {move.goal}"
+    return NodeProgress(device.name, device.profile, "working", device.ready, message=going)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from edgewise.api.names import Reason
 from edgewise.core.conditions import timestamp
-from edgewise.core.rollout import gates
+from edgewise.core.rollout import gates, queries
 from edgewise.core.rollout.scene import Scene, Standing, Step, Word
 from edgewise.core.rollout.waves import ANYBODY, Draw, Member, extent, following
 
@@ -29,7 +29,7 @@ def step(scene: Scene) -> Step:
 
 def _begin(scene: Scene) -> Step:
     """Nobody has it yet; nothing is judged, and a person or a fresh start may hold it back."""
-    word = gates.it_is_paused(scene) or gates.the_operator_listens(scene)
+    word = gates.it_is_paused(scene) or queries.cannot_be_asked(scene) or gates.the_operator_listens(scene)
     if word is None and scene.members and not any(member.reachable for member in scene.members):
         word = Word("wait", Reason.WAITING_FOR_DEVICES, "every device is offline; waiting for one")
     return Step(scene.standing, word) if word is not None else _onward(scene)
@@ -39,13 +39,16 @@ def _onward(scene: Scene) -> Step:
     """To the next wave that adds somebody; past the last one the release is promoted, if nobody needs the stable one.
     Who needs it may find a place for the release elsewhere, once everybody may have it."""
     now, standing = scene.now, scene.standing
-    coming = following(scene.waves, _ordered(scene), standing.wave, standing.released)
+    # Who has it before the first wave got it by chance, and has shown nothing: the first in it, but a part of it.
+    earlier = standing.released if standing.wave else frozenset[str]()
+    coming = following(scene.waves, _ordered(scene), standing.wave, earlier)
     if coming is None and scene.needed_elsewhere and standing.wave < len(scene.waves):
         coming = len(scene.waves), standing.released
     if coming is not None:
         number, released = coming
         began = standing.began if standing.wave else now
-        return Step(Standing(number, released, began, now), Word("wait", Reason.ROLLING_OUT, "it has just begun"))
+        word = Word("wait", Reason.ROLLING_OUT, "it has just begun")
+        return Step(Standing(number, released | standing.released, began, now), word)
     return Step(standing, promoted=not scene.needed_elsewhere)
 
 

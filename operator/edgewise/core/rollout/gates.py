@@ -12,9 +12,11 @@ from math import sqrt
 
 from edgewise.api.names import Reason
 from edgewise.api.units import three_digits
+from edgewise.core.rollout import queries
 from edgewise.core.rollout.limits import LATER_WAVES, nearest
 from edgewise.core.rollout.scene import Scene, Word
 from edgewise.core.rollout.waves import Member
+from edgewise.core.rollout.words import against, deadline, skipped, too_little, wait
 
 REPLACEMENTS = 3
 """Times a wave whose devices have all gone takes others: a release that takes devices off the network gets no more."""
@@ -37,7 +39,7 @@ def too_many_failed(scene: Scene) -> Word | None:
     failed = scene.there("failed")
     if len(failed) <= allowed_failures(scene):
         return None
-    return _against(scene, Reason.TOO_MANY_FAILED, f"{_share(failed, scene.within)} cannot serve it{_quoted(failed)}")
+    return against(scene, Reason.TOO_MANY_FAILED, f"{_share(failed, scene.within)} cannot serve it{_quoted(failed)}")
 
 
 def allowed_failures(scene: Scene) -> int:
@@ -57,7 +59,7 @@ def a_whole_profile_failed(scene: Scene) -> Word | None:
     for profile, members in sorted(failed.items()):
         if len(members) == tried[profile] > 1:
             text = f"all {len(members)} devices of profile {profile} that tried cannot serve it{_quoted(members)}"
-            return _against(scene, Reason.TOO_MANY_FAILED, text)
+            return against(scene, Reason.TOO_MANY_FAILED, text)
     return None
 
 
@@ -88,7 +90,7 @@ def _errors(scene: Scene) -> Word | None:
     if rate is None or limit is None or rate <= limit:
         return None
     text = f"{_percent(rate)} of its requests fail; errorRate allows {_percent(limit)}"
-    return _against(scene, Reason.ERROR_RATE, f"{text}{_where(scene, 'error_rate')}")
+    return against(scene, Reason.ERROR_RATE, f"{text}{_where(scene, 'error_rate')}")
 
 
 def _slow(scene: Scene, margin: float = 1.0) -> Word | None:
@@ -96,7 +98,7 @@ def _slow(scene: Scene, margin: float = 1.0) -> Word | None:
     if ratio is None or limit is None or ratio <= limit * margin:
         return None
     text = f"it takes {three_digits(ratio)} times as long as the stable release on the same devices; latencyRatio"
-    return _against(scene, Reason.LATENCY_RATIO, f"{text} allows {three_digits(limit)}{_where(scene, 'latency_ratio')}")
+    return against(scene, Reason.LATENCY_RATIO, f"{text} allows {three_digits(limit)}{_where(scene, 'latency_ratio')}")
 
 
 def _different(scene: Scene, margin: float = 1.0) -> Word | None:
@@ -104,11 +106,11 @@ def _different(scene: Scene, margin: float = 1.0) -> Word | None:
     if shift is None or limit is None or shift <= limit * margin:
         return None
     text = f"its confidences are {three_digits(shift)} away from the stable release's; confidenceShift allows"
-    return _against(scene, Reason.CONFIDENCE_SHIFT, f"{text} {three_digits(limit)}{_where(scene, 'confidence_shift')}")
+    return against(scene, Reason.CONFIDENCE_SHIFT, f"{text} {three_digits(limit)}{_where(scene, 'confidence_shift')}")
 
 
 def it_is_paused(scene: Scene) -> Word | None:
-    return _wait(Reason.PAUSED, "spec.rollout.paused holds the next wave") if scene.paused else None
+    return wait(Reason.PAUSED, "spec.rollout.paused holds the next wave") if scene.paused else None
 
 
 def the_operator_listens(scene: Scene) -> Word | None:
@@ -116,14 +118,14 @@ def the_operator_listens(scene: Scene) -> Word | None:
     if scene.now >= scene.listening_until:
         return None
     text = "the operator has just started, and hears every device once before it goes on"
-    return _wait(Reason.LISTENING, text, scene.listening_until)
+    return wait(Reason.LISTENING, text, scene.listening_until)
 
 
 def all_of_it_is_away(scene: Scene) -> Word | None:
     if scene.within:
         return None
     if not scene.outside:
-        return _wait(Reason.WAITING_FOR_DEVICES, "every device is offline; waiting for one")
+        return wait(Reason.WAITING_FOR_DEVICES, "every device is offline; waiting for one")
     if scene.standing.replaced >= REPLACEMENTS and not skipped(scene):
         text = (
             f"all devices of the wave went away, {scene.standing.replaced + 1} times in a row; "
@@ -131,7 +133,7 @@ def all_of_it_is_away(scene: Scene) -> Word | None:
         )
         return Word("stuck", Reason.DEVICES_LOST, text)
     text = "all devices of the wave went away; others take their place"
-    return _wait(Reason.DEVICES_LOST, text, replaced_at(scene))
+    return wait(Reason.DEVICES_LOST, text, replaced_at(scene))
 
 
 def reports_do_not_come(scene: Scene) -> Word | None:
@@ -142,7 +144,7 @@ def reports_do_not_come(scene: Scene) -> Word | None:
     if len(others) * len(scene.within) < len(silent) * len(scene.outside):
         return None
     text = f"{len(silent) + len(others)} devices that the cluster can reach do not report, in and outside the wave"
-    return _wait(Reason.REPORTS_UNAVAILABLE, f"{text}; look at the network between them and the operator")
+    return wait(Reason.REPORTS_UNAVAILABLE, f"{text}; look at the network between them and the operator")
 
 
 def they_do_not_report(scene: Scene) -> Word | None:
@@ -150,7 +152,7 @@ def they_do_not_report(scene: Scene) -> Word | None:
     if len(silent) <= _missed(scene) and len(silent) < len(scene.within):
         return None
     text = f"{_share(silent, scene.within)} have not reported for {scene.limits.grace:.0f} s{_quoted(silent)}"
-    return _wait(Reason.DEVICES_SILENT, text, _deadline(scene))
+    return wait(Reason.DEVICES_SILENT, text, deadline(scene))
 
 
 def they_are_on_their_way(scene: Scene) -> Word | None:
@@ -159,14 +161,16 @@ def they_are_on_their_way(scene: Scene) -> Word | None:
     allowed = max(_missed(scene), 1 if scene.standing.soak_ends is not None else 0)
     if len(late) <= allowed and len(late) < len(scene.within):
         return None
-    text = f"{_share(late, scene.within)} are on their way{_quoted(late)}"
-    return _wait(Reason.WAITING_FOR_DEVICES, text, _deadline(scene))
+    lacking = [member for member in late if member.reason == Reason.IMAGE_NOT_PULLED]
+    reason = Reason.IMAGE_NOT_PULLED if lacking else Reason.WAITING_FOR_DEVICES
+    text = f"{_share(late, scene.within)} are on their way{_quoted(lacking or late)}"
+    return wait(reason, text, deadline(scene))
 
 
 def _missed(scene: Scene) -> int:
     """Devices of the wave that need not be there: maxUnavailable, rounded down; at least one after the deadline."""
     share = len(scene.within) * scene.limits.max_unavailable // 100
-    return max(share, 1) if scene.now >= _deadline(scene) else share
+    return max(share, 1) if scene.now >= deadline(scene) else share
 
 
 def it_soaks(scene: Scene) -> Word | None:
@@ -174,22 +178,14 @@ def it_soaks(scene: Scene) -> Word | None:
         return None
     ends = scene.standing.soak_ends
     ends = scene.now + scene.limits.soak if ends is None else ends
-    return _wait(Reason.SOAKING, "its devices serve it; it soaks", ends) if scene.now < ends else None
+    return wait(Reason.SOAKING, "its devices serve it; it soaks", ends) if scene.now < ends else None
 
 
 def it_has_shown_too_little(scene: Scene) -> Word | None:
     lacking = _lacking(scene)
     if not lacking or skipped(scene):
         return None
-    if scene.now < _deadline(scene):
-        return _wait(Reason.TOO_FEW_REQUESTS, f"too few requests yet for {lacking}", _deadline(scene))
-    then = scene.limits.on_too_few
-    if then == "Promote" or (then == "UseSelfTest" and scene.self_tested):
-        return None
-    how = "onTooFew is Hold" if then == "Hold" else "the model has no selfTest to go by instead"
-    number = f"{scene.release}/{scene.standing.wave}"
-    text = f"too few requests for {lacking} within gates.deadline, and {how}; set rollout.promote: {number} to go on"
-    return Word("stuck", Reason.TOO_FEW_REQUESTS, text)
+    return too_little(scene, Reason.TOO_FEW_REQUESTS, f"too few requests for {lacking}")
 
 
 def _lacking(scene: Scene) -> str:
@@ -206,11 +202,6 @@ def _lacking(scene: Scene) -> str:
     return ", ".join(name for name, lacks in asked.items() if lacks)
 
 
-def skipped(scene: Scene) -> bool:
-    """A person has seen enough of this wave."""
-    return scene.promote == f"{scene.release}/{scene.standing.wave}"
-
-
 def replaced_at(scene: Scene) -> float:
     """When a wave whose devices have all gone takes others: they had time to come back."""
     return scene.standing.since + max(scene.limits.soak, scene.limits.grace)
@@ -222,7 +213,9 @@ CHECKS: tuple[Check, ...] = (
     errors_are_plainly_too_many,
     it_is_plainly_too_slow,
     it_plainly_answers_differently,
+    queries.stay_above,
     it_is_paused,  # by a person
+    queries.cannot_be_asked,
     the_operator_listens,
     all_of_it_is_away,
     reports_do_not_come,  # not the release's fault
@@ -231,19 +224,8 @@ CHECKS: tuple[Check, ...] = (
     it_soaks,
     it_has_shown_too_little,  # requests, or the test instead of them
     it_is_not_good_enough,
+    queries.are_not_answered,  # or not as they should be
 )
-
-
-def _against(scene: Scene, reason: str, text: str) -> Word:
-    return Word("reject" if scene.limits.rollback else "stuck", reason, text)
-
-
-def _wait(reason: str, text: str, until: float | None = None) -> Word:
-    return Word("wait", reason, text, until)
-
-
-def _deadline(scene: Scene) -> float:
-    return scene.standing.since + scene.limits.deadline
 
 
 def _silent(members: Sequence[Member]) -> list[Member]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgewise.api.edgedeployment import EdgeDeploymentSpec
 from edgewise.api.rollout import Gates
@@ -49,6 +49,12 @@ def limits(spec: EdgeDeploymentSpec) -> Limits:
         grace=max(GRACE, 3 * seconds(spec.reporting.during_rollout)),
         rollback=rollout.rollback_on_failure,
     )
+
+
+def of_pods(asked: Limits) -> Limits:
+    """Of pods that change while the release stays: a device counts what a release answers, whatever pod it ran in, so
+    nothing compares the old pods with the new."""
+    return replace(asked, min_requests=0, error_rate=None, latency_ratio=None, confidence_shift=None)
 
 
 def _number(text: str | None) -> float | None:

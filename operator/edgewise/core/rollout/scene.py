@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from edgewise.api.rollout import Wave
+from edgewise.api.rollout import Wave, Window
+from edgewise.core.observed import Answer
 from edgewise.core.rollout.limits import Limits
 from edgewise.core.rollout.waves import Member
 
@@ -24,6 +25,16 @@ class Behaviour:
     confidence_shift: float | None = None
     where: Mapping[str, str] = field(default_factory=dict)
     """Figure -> the model, or the profile, it is of; empty: of the whole wave."""
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """One of spec.rollout.gates.query."""
+
+    name: str
+    max: float
+    answers: tuple[Answer, ...] = ()
+    """Of this wave, the newest last; older ones than the last few are forgotten."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +78,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Scene:
-    """One release on its way over a fleet that serves another one."""
+    """One release, or a change of the pods, on its way over a fleet that has another one."""
 
     release: str
+    """Its name."""
     waves: tuple[Wave, ...]
     """The last takes everybody."""
     limits: Limits
@@ -79,6 +91,11 @@ class Scene:
     behaviour: Behaviour = Behaviour()
     self_tested: bool = False
     """A device that serves the release has passed a test of all its models."""
+    inquiries: tuple[Inquiry, ...] = ()
+    prometheus: bool = False
+    """There is one to ask."""
+    window: Window | None = None
+    """When devices may switch; None: always."""
     paused: bool = False
     promote: str = ""
     """`<release>/<wave>` that need not soak."""

@@ -32,8 +32,10 @@ class Member:
     """How far it is on its way to the release."""
     silent: bool = False
     """It is reachable and has said nothing for longer than it may."""
+    reason: str = ""
+    """What keeps it, from names.Reason; empty: nothing that has a name."""
     says: str = ""
-    """What keeps it, in its own words."""
+    """The same in its own words."""
 
     @property
     def reachable(self) -> bool:

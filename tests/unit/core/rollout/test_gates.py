@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from edgewise.api.rollout import Window
 from edgewise.core.rollout import gates
 from edgewise.core.rollout.scene import Scene
 from tests.unit.core.builders import NOW
@@ -166,6 +167,15 @@ def test_devices_on_their_way_hold_it(within: list[Any], more: dict[str, Any], e
     assert said(scene(within, **more)) == ("wait", expected)
 
 
+def test_a_device_that_cannot_get_an_image_is_the_first_to_be_told_of() -> None:
+    lacking = member("pi-9", "working", reason="ImageNotPulled", says="ImageNotPulled: no route")
+    word = gates.first(scene([*members(updated=4, working=2), lacking], **EARLY))
+    assert word is not None
+    assert (word.reason, word.message) == (
+        "ImageNotPulled", "3 of 7 devices are on their way (pi-9): ImageNotPulled: no route",
+    )  # fmt: skip
+
+
 SILENT = replace(member("quiet"), silent=True)
 QUIET = [member(f"other-{i}", "working", silent=True) for i in range(3)]
 
@@ -189,6 +199,18 @@ def test_silence_holds_and_never_rejects(
     within: list[Any], outside: list[Any] | None, more: dict[str, Any], expected: tuple[str, str] | None
 ) -> None:
     assert said(scene(within, outside, **more)) == expected
+
+
+NIGHTLY = Window(schedule="0 2 * * *", duration="1h")
+
+
+def test_a_deadline_does_not_count_while_the_window_is_shut() -> None:
+    late = {**LATE, "since": NOW - 3 * 86400}
+    within = members(updated=4, working=1)
+    assert said(scene(within, **late)) == ("wait", "Soaking")
+    assert said(scene(within, **late, window=NIGHTLY)) == ("wait", "WaitingForDevices"), "three hours of it are over"
+    assert said(scene(within, **late, window=NIGHTLY, limits={"deadline": 10801})) == ("wait", "WaitingForDevices")
+    assert said(scene(within, **late, window=NIGHTLY, limits={"deadline": 10800})) == ("wait", "Soaking")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,19 @@
+"""How many devices may be without a pod that answers, for whatever reason pods are replaced: maxUnavailable of all."""
+
+from __future__ import annotations
+
+from edgewise.core.deployment.verdict import allowance
+from edgewise.core.deployment.view import View
+from edgewise.core.observed import ObservedDeployment
+
+
+def away(observed: ObservedDeployment, seen: View) -> frozenset[str]:
+    """Reachable nodes on which no pod answers that is there to stay."""
+    answering = {(pod.node, pod.profile) for pod in observed.pods if pod.ready and not pod.deleting}
+    return frozenset(one.name for one in seen.reachable if (one.name, one.profile) not in answering)
+
+
+def room(observed: ObservedDeployment, seen: View) -> int:
+    """Devices that may be taken away now, beside those that are, and those that are let go at this look."""
+    taken = away(observed, seen) | seen.transit.leaving
+    return max(0, allowance(seen, observed.deployment.spec.rollout.max_unavailable) - len(taken))
