@@ -111,6 +111,8 @@ class Errands:
         api = self._api
         api.client.patch(NODE, {"metadata": {"labels": {DEVICE_LABEL: None}}})
         self._until("the device has lost its profile", lambda: _PROFILE not in metadata(api, NODE)["labels"])
+        self._until("it is on its way to another", lambda: "digits-generic-arm64" in names(api, DAEMON_SETS))
+        self._place({"profiles": ["generic-arm64"]})  # it never reports: this is how there is nothing to go back to
         self._until("a workload replaces the other", lambda: names(api, DAEMON_SETS) == ["digits-generic-arm64"])
 
     def _new_version(self, version: str) -> str:

@@ -109,7 +109,8 @@ async def test_the_process_asks_where_its_settings_say_with_the_token_that_lies_
     with_kinds.client.patch(f"{path}/digits/status", {"status": going})
     async with answering(listening) as url:
         where = {"EDGEWISE_PROMETHEUS_URL": url, "EDGEWISE_PROMETHEUS_CREDENTIALS": str(tmp_path)}
-        mine = {"EDGEWISE_NAMESPACE": namespace, "EDGEWISE_WATCH_NAMESPACES": namespace}
+        # Other tests have this API server, too: no profiles for them.
+        mine = {"EDGEWISE_NAMESPACE": namespace, "EDGEWISE_WATCH_NAMESPACES": namespace, "EDGEWISE_CATALOGUE": "false"}
         with operator(with_kinds, user, tmp_path / "log", None, **mine, **where) as running:
             await asyncio.to_thread(running.until, "it asked", lambda: bool(heard))
     assert heard[0] == ('scrap{release="2.0.0-b"}', "Bearer reader")
