@@ -30,8 +30,11 @@ def privileged(product: Product) -> Iterator[Product]:
     name = f"edgewise-cached-{secrets.token_hex(2)}"
     labels = {"pod-security.kubernetes.io/enforce": "privileged"}
     product.system.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
-    yield replace(product, kubectl=Kubectl(product.cluster.kubeconfig, name))
+    kubectl = Kubectl(product.cluster.kubeconfig, name)
+    yield replace(product, kubectl=kubectl)
     product.cluster[DEVICE].heal()
+    # First what the operator works at: a namespace that is ending refuses it every write.
+    kubectl("delete", "edgedeployments,edgemodels", "--all", "--wait=true")
     product.system("delete", "namespace", name, "--wait=false")
 
 
