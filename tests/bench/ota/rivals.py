@@ -46,7 +46,7 @@ WAYS: Mapping[str, Way] = {"zstd patch": zstd_patch, "bsdiff4": bsdiff, "XOR pla
 class Remembered:
     """Sizes from earlier runs, by the files' content and the versions of the tools."""
 
-    def __init__(self, file: Path = FOLDER / "rivals.json") -> None:
+    def __init__(self, file: Path = FOLDER / "rivals" / "sizes.json") -> None:  # what lies in FOLDER itself is a bench
         self._file = file
         self._sizes: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
 
