@@ -43,6 +43,11 @@ def timestamp(now: float) -> str:
     return datetime.fromtimestamp(int(now), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def moment(text: str | None) -> float | None:
+    """Back from what `timestamp` wrote: seconds since the epoch."""
+    return None if text is None else datetime.fromisoformat(text).timestamp()
+
+
 def moved(old: Iterable[Condition] | None, verdict: Verdict, generation: int, now: float) -> list[Condition]:
     """The new conditions; lastTransitionTime moves only where the status flips."""
     before = conditions_by_type(old)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from edgewise.api.deviceprofile import DeviceProfile
@@ -234,6 +235,11 @@ class ObservedDeployment:
     """Every object this deployment owns."""
     complete: bool = True
     """Every kind has been listed once: absence means absence, so pruning is allowed."""
+
+    @cached_property
+    def online(self) -> frozenset[str]:
+        """Names of the nodes whose kubelet is there: Ready by Kubernetes' own word."""
+        return frozenset(node.name for node in self.nodes if node.ready)
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def replicas_progress(observed: ObservedDeployment, goal: Goal) -> tuple[NodePro
 
 def reachable(observed: ObservedDeployment) -> frozenset[str]:
     """Names of the nodes whose Ready condition is True, or whose device has shown that it is back."""
-    return frozenset(node.name for node in observed.nodes if node.ready) | observed.returned
+    return observed.online | observed.returned
 
 
 def answering(observed: ObservedDeployment) -> list[Pod]:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
 from edgewise.api.rollout import MoveStatus
-from edgewise.core.conditions import timestamp
+from edgewise.core.conditions import moment, timestamp
 from edgewise.core.deployment.view import View
 from edgewise.core.observed import ObservedDeployment, Pod
 from edgewise.core.progress import NodeProgress
@@ -95,7 +94,8 @@ def trials(observed: ObservedDeployment, seen: View, now: float) -> list[Trial]:
 def _trial(observed: ObservedDeployment, seen: View, before: MoveStatus, now: float) -> Trial:
     devices = {one.name: one for one in seen.devices if one.profile == before.to}
     there = [devices[name] for name in before.trying or () if name in devices and name not in seen.placed.moves]
-    since = now if before.tried_at is None else datetime.fromisoformat(before.tried_at).timestamp()
+    tried_at = moment(before.tried_at)
+    since = now if tried_at is None else tried_at
     arrived = frozenset(device.name for device in there if device.ready)
     attempt = _attempt(observed, seen, before.to)
     failed = {one.name: why for one in there if not one.ready and (why := _trouble(observed, one, now - since))}

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from edgewise.api.rollout import MoveStatus, Wave
-from edgewise.core.conditions import timestamp
+from edgewise.core.conditions import moment, timestamp
 from edgewise.core.deployment.arrivals import TEXT, Trial
 from edgewise.core.deployment.course import by_waves
 from edgewise.core.deployment.rolloutscene import listening_until
@@ -60,8 +59,7 @@ def march(observed: ObservedDeployment, seen: View, trial: Trial, now: float) ->
 def _members(observed: ObservedDeployment, seen: View, trial: Trial) -> tuple[Member, ...]:
     """Who waits, and who has the profile that they go to already: it has been tried there."""
     states = {device.name: device.state for device in seen.devices if device.profile == trial.goal}
-    online = {node.name for node in observed.nodes if node.ready}
-    states |= {name: "working" if name in online else "offline" for name in trial.waiting}
+    states |= {name: "working" if name in observed.online else "offline" for name in trial.waiting}
     return tuple(
         Member(node.name, trial.goal, node.labels, node.created, states[node.name])
         for node in observed.nodes
@@ -78,9 +76,9 @@ def _standing(
     return Standing(
         wave=number,
         released=gone | extent(waves[number - 1], drawn) if number else gone,
-        began=_moment(before.started_at) or now,
-        since=_moment(before.wave_started_at) or now,
-        soak_ends=_moment(before.soak_ends_at),
+        began=moment(before.started_at) or now,
+        since=moment(before.wave_started_at) or now,
+        soak_ends=moment(before.soak_ends_at),
     )
 
 
@@ -98,7 +96,3 @@ def _told(step: Step, waves: int) -> dict[str, Any]:
 
 def _against(step: Step) -> str:
     return step.word.message if step.word is not None and step.word.stance == "reject" else ""
-
-
-def _moment(text: str | None) -> float | None:
-    return None if text is None else datetime.fromisoformat(text).timestamp()

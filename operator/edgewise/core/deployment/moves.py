@@ -122,8 +122,11 @@ def _candidates(observed: ObservedDeployment, seen: View, trial: Trial, now: flo
     """Nodes of the move that may go, in the order in which they do; those that do not serve first."""
     if trial.refused or observed.deployment.spec.rollout.paused:
         return []
-    online = {node.name for node in observed.nodes if node.ready}
-    ripe = [name for name in trial.waiting & online if seen.placed.moves[name].possible and _known(observed, name, now)]
+    ripe = [
+        name
+        for name in trial.waiting & observed.online
+        if seen.placed.moves[name].possible and _known(observed, name, now)
+    ]
     absent = away(observed, seen)
     may = {name for name in ripe if _released(observed, seen, trial, name)} - lacks_image(observed, seen)
     return sorted(may, key=lambda name: (name not in absent, short_hash(f"{trial.attempt}/{name}", 16)))
@@ -145,6 +148,6 @@ def _going_on(observed: ObservedDeployment, seen: View, tried: Sequence[Trial]) 
     """Whether somebody who can be reached is on the way, or could be."""
     if observed.deployment.spec.rollout.paused:
         return any(trial.trying for trial in tried)
-    online = {node.name for node in observed.nodes if node.ready}
-    going = (name for trial in tried if not trial.refused for name in trial.waiting & online)
-    return any(trial.trying & online for trial in tried) or any(seen.placed.moves[name].possible for name in going)
+    going = (name for trial in tried if not trial.refused for name in trial.waiting & observed.online)
+    trying = any(trial.trying & observed.online for trial in tried)
+    return trying or any(seen.placed.moves[name].possible for name in going)

@@ -6,7 +6,6 @@ Looked at in every decision, one that is blocked included: whatever stands again
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from edgewise.api.edgedeployment import EdgeDeploymentStatus
 from edgewise.api.gateway import Gateway, GatewayStatus
@@ -16,7 +15,7 @@ from edgewise.core import gateway, placement
 from edgewise.core.children import gateway as gateways
 from edgewise.core.children import targets
 from edgewise.core.children.gateway import Post
-from edgewise.core.conditions import Verdict, timestamp
+from edgewise.core.conditions import Verdict, moment, timestamp
 from edgewise.core.deployment.view import View
 from edgewise.core.gateway import Scene, Turn
 from edgewise.core.observed import GatewaySeen, ObservedDeployment
@@ -77,7 +76,7 @@ def _scene(observed: ObservedDeployment, wished: Gateway | None) -> Scene:
         gateways=sum(pod.endpoint for pod in there.pods),
         take_over_after=seconds(limits.take_over_after),
         give_back_after=seconds(limits.give_back_after),
-        turning_since=_moment(recorded.turning_since) if recorded is not None and _in_step(observed) else None,
+        turning_since=moment(recorded.turning_since) if recorded is not None and _in_step(observed) else None,
         wanted=wished is not None,
     )
 
@@ -85,10 +84,6 @@ def _scene(observed: ObservedDeployment, wished: Gateway | None) -> Scene:
 def _in_step(observed: ObservedDeployment) -> bool:
     """Whether the status knows who has the Service: it is written after the Service, and may come too late."""
     return observed.gateway.serving is (observed.deployment.status.served_by == "Gateway")
-
-
-def _moment(text: str | None) -> float | None:
-    return None if text is None else datetime.fromisoformat(text).timestamp()
 
 
 def _status(observed: ObservedDeployment, turn: Turn, refusal: str, now: float) -> GatewayStatus:

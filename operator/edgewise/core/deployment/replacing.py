@@ -17,13 +17,12 @@ from edgewise.core.rollout.openings import open_at
 def outdated(observed: ObservedDeployment, seen: View) -> list[Pod]:
     """Pods of an older template that shall serve the target, those that do not serve first; on nodes whose kubelet
     can start a successor. One that is being deleted is still among them: a client's connection to it ends soon."""
-    online = {node.name for node in observed.nodes if node.ready}
     return [
         pod
         for pod in sorted(observed.pods, key=lambda pod: (pod.ready, pod.node))
         if seen.placed.nodes.get(pod.node) == pod.profile
         and pod.template != seen.templates.wanted[pod.profile].hash
-        and pod.node in online
+        and pod.node in observed.online
     ]
 
 
@@ -99,13 +98,12 @@ def lacks_image(observed: ObservedDeployment, seen: View) -> frozenset[str]:
 
 def _moving_to_another_image(observed: ObservedDeployment, seen: View) -> dict[str, str]:
     """Reachable node -> profile, where that has another image than the pod that serves there."""
-    online = {node.name for node in observed.nodes if node.ready}
     serving = {(pod.node, pod.profile): pod.image for pod in observed.pods if pod.ready}
     return {
         name: move.goal
         for name, move in seen.placed.moves.items()
         if move.possible
-        and name in online
+        and name in observed.online
         and (name, move.source) in serving
         and serving[name, move.source] != seen.templates.wanted[move.goal].image
     }

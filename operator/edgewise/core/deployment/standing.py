@@ -6,12 +6,10 @@ as released just now: it soaks a little longer, and nothing is released twice.
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from edgewise.api.rollout import RolloutStatus
 from edgewise.contract.plan import Plan as DevicePlan
 from edgewise.contract.plan import Switch
-from edgewise.core.conditions import timestamp
+from edgewise.core.conditions import moment, timestamp
 from edgewise.core.deployment.view import View
 from edgewise.core.observed import ObservedDeployment
 from edgewise.core.rollout.scene import Standing
@@ -29,9 +27,9 @@ def standing(observed: ObservedDeployment, seen: View, waves: int, now: float) -
     return Standing(
         wave=number,
         released=_released(plan, seen) | _exposed(observed, seen),
-        began=_moment(mine.started_at) or now,
-        since=_moment(same.wave_started_at) or now,
-        soak_ends=_moment(same.soak_ends_at),
+        began=moment(mine.started_at) or now,
+        since=moment(same.wave_started_at) or now,
+        soak_ends=moment(same.soak_ends_at),
         replaced=same.replaced or 0,
     )
 
@@ -77,7 +75,3 @@ def _exposed(observed: ObservedDeployment, seen: View) -> frozenset[str]:
 
 def _released(plan: DevicePlan, seen: View) -> frozenset[str]:
     return frozenset(seen.placed.nodes) if plan.switch.all else frozenset(plan.switch.nodes)
-
-
-def _moment(text: str | None) -> float | None:
-    return None if text is None else datetime.fromisoformat(text).timestamp()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Sized
 from dataclasses import replace
-from datetime import datetime
 
 from edgewise.api.names import READY, RECONCILING, Reason
 from edgewise.api.rollout import MoveStatus
 from edgewise.core import conditions, peers, support
-from edgewise.core.conditions import Verdict
+from edgewise.core.conditions import Verdict, moment
 from edgewise.core.deployment.view import View
 from edgewise.core.doubt import beyond_doubt
 from edgewise.core.observed import ObservedDeployment
@@ -180,8 +179,8 @@ def a_few_are_away(observed: ObservedDeployment, view: View, now: float) -> Verd
     before = conditions_by_type(observed.deployment.status.conditions)
     if READY not in before or before[READY].status != "True":
         return None
-    began = before[RECONCILING].last_transition_time if RECONCILING in before else None
-    if began is not None and now - datetime.fromisoformat(began).timestamp() > PATIENCE:
+    began = moment(before[RECONCILING].last_transition_time) if RECONCILING in before else None
+    if began is not None and now - began > PATIENCE:
         return None
     return replace(_serving(observed, view), reconciling=True)
 
