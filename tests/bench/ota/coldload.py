@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from edgewise_runtime.engines.memory import arrange_heap
 from edgewise_runtime.engines.onnx import OnnxSession
 from tests.runtime.agent.devices import device
 
@@ -23,4 +24,5 @@ async def _served(root: Path) -> float:
 
 if __name__ == "__main__":
     assert OnnxSession.platform
+    arrange_heap()  # as on a device
     print(asyncio.run(_served(Path(sys.argv[1]))))

@@ -3,8 +3,10 @@
 What is made is made first, on all cores; time and memory are taken when nothing else runs.
 """
 
+import ctypes
 import json
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ from tests.cluster.command import run
 from tests.cluster.progress import say
 
 ROUNDS = 15
+_PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 APPLIED = "tests.bench.ota.applied"
 
 
@@ -55,7 +58,7 @@ def _laid(folder: Path, change: Change) -> Laid:
 def _sizes(laid: list[Laid]) -> Iterator[Figure]:
     """limit: the figure asked for; raw: bytes of each way."""
     known = Remembered()
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), _end_with_the_bench) as pool:
         work = [(change, pool.submit(_made, change), _others(pool, known, change)) for change in laid]
         for number, (change, own, others) in enumerate(work, 1):
             say(f"delta {number} of {len(work)}: {change.name}")
@@ -65,6 +68,11 @@ def _sizes(laid: list[Laid]) -> Iterator[Figure]:
             best = size / min(rivals.values())
             yield Figure(f"delta, {change.name}: bytes / the best other way", [best], "", limit=1.05, raw=raw)
             yield Figure(f"delta, {change.name}: bytes / the full file", [size / full], "", limit=1.0, raw=raw)
+
+
+def _end_with_the_bench() -> None:
+    """bsdiff4 takes minutes, and looks for no end before it is done."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _others(pool: ProcessPoolExecutor, known: Remembered, change: Laid) -> dict[str, int | Future[int]]:
