@@ -42,7 +42,6 @@ async def _cut(report: Report, folder: Path) -> None:
             if await live(root, step) == 0:
                 break
             whole.append(float(await _whole(root)))
-            shutil.rmtree(root)
     name = f"power cut at each of {len(whole)} steps of a switch: the old or the new release serves"
     report.add(Figure(name, [100 * share for share in whole], "%", "more", 100.0, min))
 
