@@ -3,6 +3,7 @@ from looking at the cache to serving: hash, trust, decrypt, load, one run. The e
 """
 
 import asyncio
+import gc
 import sys
 import time
 from pathlib import Path
@@ -24,5 +25,6 @@ async def _served(root: Path) -> float:
 
 if __name__ == "__main__":
     assert OnnxSession.platform
-    arrange_heap()  # as on a device
+    arrange_heap()  # this and the next line as commands.py does
+    gc.freeze()
     print(asyncio.run(_served(Path(sys.argv[1]))))
