@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 _TAIL = 15
+_SUFFIX = ".pid.json"
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Records:
         log = self.folder / f"{name}.log"
         pid = _spawn(argv, log, {**os.environ, **(env or {})})
         process = Process(name, pid, _start_time(pid) or 0, str(log))
-        self._file(name).write_text(json.dumps(asdict(process)))
+        self._write(process)
         return process
 
     def get(self, name: str) -> Process | None:
@@ -92,8 +93,9 @@ class Records:
             return None
 
     def all(self) -> list[Process]:
-        """Every record in the folder, by name."""
-        return [Process(**json.loads(file.read_text())) for file in sorted(self.folder.glob("*.pid.json"))]
+        """Every record in the folder, by name; others may make and forget some meanwhile."""
+        names = sorted(file.name.removesuffix(_SUFFIX) for file in self.folder.glob(f"*{_SUFFIX}"))
+        return [process for name in names if (process := self.get(name)) is not None]
 
     def stop(self, *names: str, grace: float = 5.0) -> None:
         """Ends the processes of these names (all when none is given) together, and forgets them."""
@@ -105,7 +107,13 @@ class Records:
             self._file(process.name).unlink(missing_ok=True)
 
     def _file(self, name: str) -> Path:
-        return self.folder / f"{name}.pid.json"
+        return self.folder / f"{name}{_SUFFIX}"
+
+    def _write(self, process: Process) -> None:
+        """Nobody reads half of it."""
+        begun = self.folder / f"{process.name}.{os.getpid()}.begun"
+        begun.write_text(json.dumps(asdict(process)))
+        begun.replace(self._file(process.name))
 
 
 def with_parent(argv: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,6 +38,17 @@ def test_another_program_finds_and_ends_it(records: Records) -> None:
     process = records.start("sleeper", ["sleep", "600"])
     Records(records.folder).stop("sleeper")
     assert not process.alive
+
+
+def test_records_that_others_make_and_forget_meanwhile_disturb_nobody(records: Records) -> None:
+    def come_and_go(name: str) -> None:
+        for _ in range(40):
+            records.start(name, ["sleep", "600"])
+            records.stop(name)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(come_and_go, [f"sleeper-{number}" for number in range(5)]))
+    assert records.all() == []
 
 
 def test_a_process_id_that_was_reused_is_left_alone(records: Records) -> None:
