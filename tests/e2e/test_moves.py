@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,8 +21,10 @@ from tests.stage.product import Product, is_ready
 BETTER, BEST = "lab-box", "lab-box-half"
 """Profiles for every device. The second one is better yet, but runs nothing that the digits are built for."""
 
-GRACE = 20.0
-"""Seconds that a pod which ends waits for its successor, less what it takes until Services know of that one."""
+OURS = "edgewise.dev/deployment=digits,edgewise.dev/role=runtime"
+
+GRACE = timedelta(seconds=20)
+"""For how long a pod that ends waits for its successor, less what it takes until Services know of that one."""
 
 
 @pytest.fixture
@@ -35,13 +38,15 @@ def test_a_better_profile_and_then_a_better_build_are_taken_by_one_device_at_a_t
     with on_every_device(moving) as clients:
         clients["cloud-0"] = cloud_client(moving, "moves-client", moving.status()["url"])
         moving.kubectl.apply(profile(BETTER, 1000, "INT8"))
-        assert fewest_until_all_are_on(moving, BETTER) >= 4
-        late = late_successors(moving)
+        course = until_all_are_on(moving, BETTER)
+        assert course.fewest >= 4
+        late = late_successors(moving, course)
 
         moving.kubectl.apply(profile(BEST, 2000, "FP16"))
         moving.kubectl.apply(with_half_precision())
-        assert fewest_until_all_are_on(moving, BEST) >= 4
-        late |= late_successors(moving)
+        course = until_all_are_on(moving, BEST)
+        assert course.fewest >= 4
+        late |= late_successors(moving, course)
         examples.wait_version(moving, "1.1.0")
         for where, client in clients.items():
             client.wait_answered(client.answers().answered + 5)
@@ -52,30 +57,54 @@ def test_a_better_profile_and_then_a_better_build_are_taken_by_one_device_at_a_t
     assert "moves" not in moving.status()
 
 
-def fewest_until_all_are_on(product: Product, name: str) -> int:
-    """Waits until every device serves from that profile and no other has a workload; how many served at least."""
-    seen = list[int]()
+@dataclass
+class Course:
+    """What was seen of a move."""
+
+    fewest: int = 5
+    """Devices that served at least."""
+    told: dict[str, datetime] = field(default_factory=dict)
+    """Node -> when its pod was told to end."""
+
+
+def until_all_are_on(product: Product, name: str) -> Course:
+    """Waits until every device serves from that profile, no other has a workload, and no pod answers on from before."""
+    course = Course()
+
+    def all_pods() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = product.kubectl.get("pods", "", "-l", OURS)["items"]
+        return found
 
     def there() -> bool | None:
-        pods = product.pods("digits").values()
-        ready = {pod["spec"]["nodeName"]: labels(pod)["edgewise.dev/profile"] for pod in pods if is_ready(pod)}
-        seen.append(len(ready))
+        pods = all_pods()
+        course.told |= {pod["spec"]["nodeName"]: told for pod in pods if (told := told_to_end(pod))}
+        ready = {pod["spec"]["nodeName"]: labels(pod)["edgewise.dev/profile"] for pod in pods if stays(pod)}
+        course.fewest = min(course.fewest, len(ready))
         return (len(ready) == 5 and set(ready.values()) == {name}) or None
 
     product.kubectl.wait(f"all devices serve from {name}", there, 180)
     product.kubectl.wait("the former workloads are gone", lambda: workloads(product) == {name} or None, 60)
-    return min(seen)
+    product.kubectl.wait("so are their pods", lambda: all(stays(pod) for pod in all_pods()) or None, 60)
+    return course
 
 
-def late_successors(product: Product) -> set[str]:
+def told_to_end(pod: dict[str, Any]) -> datetime | None:
+    """When; None: it was not."""
+    about = pod["metadata"]
+    if "deletionTimestamp" not in about:
+        return None
+    return datetime.fromisoformat(about["deletionTimestamp"]) - timedelta(seconds=about["deletionGracePeriodSeconds"])
+
+
+def stays(pod: dict[str, Any]) -> bool:
+    return is_ready(pod) and "deletionTimestamp" not in pod["metadata"]
+
+
+def late_successors(product: Product, course: Course) -> set[str]:
     """Devices where the new pod served when the old one had ended, as on a machine that is busy with other things:
     clients that know no other device notice that. Of others nobody may."""
     pods = product.pods("digits")
-    return {node for node, pod in pods.items() if became_ready(pod) - born(pod) > timedelta(seconds=GRACE)}
-
-
-def born(pod: dict[str, Any]) -> datetime:
-    return datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
+    return {node for node, pod in pods.items() if became_ready(pod) - course.told[node] > GRACE}
 
 
 def became_ready(pod: dict[str, Any]) -> datetime:

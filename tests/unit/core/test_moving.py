@@ -98,6 +98,24 @@ def test_clients_of_a_node_with_two_pods_are_sent_to_the_one_that_is_ready() -> 
     assert (published(), set(profiles(made).values())) == (True, {"better"})
 
 
+def test_they_still_are_while_the_old_pod_of_the_last_one_answers_on_but_for_a_node_that_is_cut_off() -> None:
+    def published() -> bool:
+        made.reconcile()
+        return bool(made.children["Service", "digits-local"]["spec"]["publishNotReadyAddresses"])
+
+    made = settled(PI)
+    made.profiles.append(BETTER)
+    made.settle()
+    (new,) = (pod for pod in made.pods.values() if pod.node == "pi-3")
+    made.pods["ending"] = replace(new, name="ending", uid="ending", profile="cpu", deleting=True)
+    assert not published()
+    made.cut("pi-3")
+    assert published()
+    made.heal("pi-3")
+    del made.pods["ending"]
+    assert published()
+
+
 def test_a_better_profiles_label_and_the_hold_come_with_one_write() -> None:
     made = settled(PI)
     made.profiles.append(BETTER)

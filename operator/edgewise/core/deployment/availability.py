@@ -13,6 +13,12 @@ def away(observed: ObservedDeployment, seen: View) -> frozenset[str]:
     return frozenset(one.name for one in seen.reachable if (one.name, one.profile) not in answering)
 
 
+def overlapping(observed: ObservedDeployment) -> bool:
+    """Whether a reachable node has a pod that ends, and answers on for a while, beside one that is there to stay."""
+    ending = {pod.node for pod in observed.pods if pod.deleting}
+    return bool(ending & observed.online & {pod.node for pod in observed.pods if not pod.deleting})
+
+
 def room(observed: ObservedDeployment, seen: View) -> int:
     """Devices that may be taken away now, beside those that are, and those that are let go at this look."""
     taken = away(observed, seen) | seen.transit.leaving

@@ -11,6 +11,7 @@ from edgewise.core import conditions, placement
 from edgewise.core.children import plans, revisions, services, workloads
 from edgewise.core.conditions import Verdict
 from edgewise.core.deployment import blockers, replacing
+from edgewise.core.deployment.availability import overlapping
 from edgewise.core.deployment.deviceplan import device_plan
 from edgewise.core.deployment.moves import transit
 from edgewise.core.deployment.relief import Relief, relief
@@ -111,7 +112,8 @@ def _with_outdated(observed: ObservedDeployment, seen: View, verdict: Verdict, n
 def _children(observed: ObservedDeployment, seen: View, plan: DevicePlan, stand_in: Relief) -> list[Manifest]:
     """In the order in which one needs the other: the snapshot, the plan that names it, the pods that read the plan."""
     deployment = observed.deployment
-    local = services.local_service(deployment, moving=seen.transit.again is not None)
+    moving = seen.transit.again is not None or overlapping(observed)  # the last one's old pod answers on
+    local = services.local_service(deployment, moving)
     children = [services.cluster_service(deployment, stand_in.turn.serving), local]
     recorded = {snapshot.ref.name for snapshot in observed.releases}
     if revisions.release_name(deployment.metadata.name, seen.target.name) not in recorded:
