@@ -18,7 +18,8 @@ from tests.unit.core.world import World
 
 WAVES = [{"nodes": 1}, {"percent": 50}]
 IMAGES = [f"registry.local/cpu:{number}" for number in range(1, 6)]
-ENDS = {"Serving", "PodsRejected", "ReturnFailed", "ImageNotPulled"}
+ENDS = {"Serving", "PodsRejected", "ReturnFailed", "ImageNotPulled", "ReleaseRejected"}
+"""The last one where a release comes while its first device has pods that cannot start: neither can it serve there."""
 ALLOWED = 3
 """Devices of eight that may be away at the same time."""
 ROLLOUT: dict[str, Any] = {"waves": WAVES, "gates": {"deadline": "2h"}, "maxUnavailable": "40%"}
