@@ -147,7 +147,7 @@ async def _until_stopped(server: Server, settings: Settings, work: Callable[[], 
     finally:
         working.cancel()
         stopped.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await working
         log.info("draining")
         await server.drain(settings.grace)
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await working  # a file that is being checked, a model that is being loaded: no request waits for those

@@ -23,6 +23,7 @@ from edgewise_runtime.agent import kept
 from edgewise_runtime.agent.bell import heard
 from edgewise_runtime.agent.plans import Plans
 from edgewise_runtime.agent.progress import Progress
+from edgewise_runtime.agent.threads import to_the_end
 from edgewise_runtime.models import Models
 from edgewise_runtime.tallies import FAILURES, Tally
 
@@ -101,7 +102,7 @@ class Counting:
             for release, tally in self._models.tallies.all().items()
         }
         self._written = state
-        await asyncio.to_thread(kept.write, path, _DOCUMENT.dump_json(document, by_alias=True, exclude_none=True))
+        await to_the_end(kept.write, path, _DOCUMENT.dump_json(document, by_alias=True, exclude_none=True))
 
     def _state(self) -> tuple[str | None, int]:
         """What serves, and how much was counted."""

@@ -14,8 +14,12 @@ LONGEST_SECONDS = 60.0  # before a part is started again
 
 
 async def keep_running(parts: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
-    """Run all parts until cancelled."""
-    await asyncio.gather(*(_keep_running(name, part) for name, part in parts.items()))
+    """Run all parts until cancelled, and until each of them has ended then: some have something to write."""
+    tasks = [asyncio.ensure_future(_keep_running(name, part)) for name, part in parts.items()]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        await asyncio.wait(tasks)  # gather has passed the cancellation on to all, and waits for the first one only
 
 
 async def _keep_running(name: str, part: Callable[[], Awaitable[None]]) -> None:

@@ -1,5 +1,6 @@
 """Blocking work in a thread, for coroutines that own a file: none of it goes on behind the back of one that was
-cancelled. Used by agent/stock.py and agent/fetch/, which give a file to the next process the moment they end.
+cancelled. Used by agent/stock.py and agent/fetch/, which give a file to the next process the moment they end, and by
+agent/counting.py, whose last write must not be overtaken by the one before it.
 """
 
 from __future__ import annotations

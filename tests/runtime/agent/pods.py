@@ -44,6 +44,11 @@ class Pod:
             body = await response.json()
         return response.status, body["outputs"][0]["data"][0] if response.status == 200 else None
 
+    async def poke(self, http: aiohttp.ClientSession) -> None:
+        """Ask for a report, as the operator does."""
+        async with http.post(f"http://127.0.0.1:{self.ports[-1]}/poke") as poked:
+            assert poked.status == 202
+
     async def stop(self) -> int:
         """SIGTERM; exit status."""
         self.process.send_signal(signal.SIGTERM)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 from edgewise.contract.plan import Plan
-from edgewise_runtime.agent import counting
+from edgewise_runtime.agent import counting, kept
 from edgewise_runtime.agent.counting import TALLIES, Counting
 from edgewise_runtime.agent.plans import Plans
 from edgewise_runtime.agent.progress import Progress
@@ -111,6 +113,25 @@ async def test_a_switch_is_written_at_once_and_requests_alone_are_not(tmp_path: 
             device.progress.bell.ring()
             await asyncio.sleep(0.005)
         assert (device.kept, device.file.stat().st_ino) == ({"r1": 7, "r2": 0}, before)
+
+
+async def test_a_slow_write_does_not_overtake_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, write = threading.Event(), kept.write
+
+    def slow_once(path: Path, document: bytes) -> None:
+        if not begun.is_set():
+            begun.set()
+            time.sleep(0.3)  # a worn flash
+        write(path, document)
+
+    monkeypatch.setattr(kept, "write", slow_once)
+    async with counter(tmp_path) as device:
+        device.serve("r1")
+        await until(begun.is_set, "the switch is being written")
+        device.ask(7)
+    await until(lambda: device.kept, "all is written")
+    await asyncio.sleep(0.4)
+    assert device.kept == {"r1": 7}
 
 
 async def test_in_a_rollout_requests_are_written_when_their_time_has_come(

@@ -49,8 +49,7 @@ async def test_a_switch_under_load_loses_no_request_and_is_reported(boss: Operat
             clients = [asyncio.ensure_future(client()) for _ in range(4)]
             await until(lambda: (200, 1.0) in answers, "the first release answers")
             boss.plan = planned(boss, server, 2, "r2")
-            async with http.post(f"http://127.0.0.1:{edge.ports[-1]}/poke") as poked:
-                assert poked.status == 202
+            await edge.poke(http)
             await until(lambda: (200, 2.0) in answers, "the second release answers")
             await until(lambda: boss.reports[-1].serving == "r2", "r2 is reported as served")
             await until(lambda: boss.reports[-1].models[0].state == "Ready", "r2 is reported as ready")

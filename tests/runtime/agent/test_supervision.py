@@ -36,6 +36,27 @@ async def test_a_part_that_fails_is_started_again_and_the_others_never_notice(
     assert caplog.records[0].__dict__["part"] == "buggy"
 
 
+async def test_the_end_waits_for_what_each_part_has_to_do_then() -> None:
+    written = []
+
+    async def sleeper() -> None:
+        await asyncio.sleep(3600)
+
+    async def writer() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(0.05)
+            written.append(1)
+
+    task = asyncio.ensure_future(supervision.keep_running({"sleeper": sleeper, "writer": writer}))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    assert written == [1]
+
+
 def test_a_part_that_was_well_for_a_while_is_started_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug that shows once a day must not cost more each day."""
     attempts: list[int] = []
