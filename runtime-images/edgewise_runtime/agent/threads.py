@@ -6,7 +6,8 @@ agent/counting.py, whose last write must not be overtaken by the one before it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -22,3 +23,10 @@ async def to_the_end(function: Callable[..., Result], *arguments: object) -> Res
         if not job.cancelled():
             job.exception()  # looked at: nobody is left to hear of it
         raise
+
+
+@asynccontextmanager
+async def opened(function: Callable[..., AbstractContextManager[Result]], *arguments: object) -> AsyncIterator[Result]:
+    """`with function(*arguments)`, entered in a thread; left here, even where a cancellation came meanwhile."""
+    with ExitStack() as stack:
+        yield await to_the_end(lambda: stack.enter_context(function(*arguments)))

@@ -28,7 +28,7 @@ from edgewise_runtime.agent.fetch.partial import Partial
 from edgewise_runtime.agent.fetch.throttle import Throttle
 from edgewise_runtime.agent.fetch.transfer import LEAST_BYTES, Manner, Transfer
 from edgewise_runtime.agent.fetch.web import Line, Request, Web, authorized, shown
-from edgewise_runtime.agent.threads import to_the_end
+from edgewise_runtime.agent.threads import opened
 from edgewise_runtime.credentials import Credentials
 
 RESUME_SECONDS = 0.5  # between the pieces of a link that gives a little and breaks
@@ -77,7 +77,7 @@ class Fetcher:
 
     async def fetch(self, order: Order) -> None:
         """Complete and verify `order.path`. Failure once every candidate failed; what arrived is kept."""
-        with await to_the_end(Partial, order.path) as partial:
+        async with opened(Partial, order.path) as partial:
             failures = []
             for uri in (order.source.uri, *order.source.mirrors):
                 try:

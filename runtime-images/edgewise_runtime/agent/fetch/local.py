@@ -20,7 +20,7 @@ from edgewise.contract.plan import CLAIMS_FOLDER, FILES_FOLDER
 from edgewise_runtime.agent.failure import Failure
 from edgewise_runtime.agent.fetch.expected import Expected
 from edgewise_runtime.agent.fetch.partial import Partial
-from edgewise_runtime.agent.threads import to_the_end
+from edgewise_runtime.agent.threads import opened, to_the_end
 
 CHUNK = 2**20
 
@@ -64,7 +64,7 @@ class Copy:
     async def complete(self, uri: str, partial: Partial) -> None:
         """Failure where the file is not there, is none, or is another; nothing of it is kept then."""
         folder, path = self.folders.place(uri)
-        with await to_the_end(opened, folder, path) as file:
+        async with opened(_open, folder, path) as file:
             size = os.fstat(file.fileno()).st_size
             self.expected.check_length(size, uri)
             self.expected.told(size)
@@ -96,7 +96,7 @@ def _read(file: BinaryIO, uri: str) -> bytes:
         raise Failure(Reason.SOURCE_UNREACHABLE, f"{uri} cannot be read: {error.strerror}") from error
 
 
-def opened(folder: Path, path: str) -> BinaryIO:
+def _open(folder: Path, path: str) -> BinaryIO:
     """The file at `path` below `folder`, open. Links are followed inside the folder; what they lead to is then opened
     name by name, without following any: nobody can put one there in between. Blocking."""
     try:

@@ -25,7 +25,11 @@ class Partial:
         self.versions: dict[str, str] = {}
         """{URL: strong ETag} of what a server sent of it: it is gone on with only while the server has the same."""
         self._hash = hashlib.sha256()
-        self._read_what_is_there()
+        try:
+            self._read_what_is_there()
+        except BaseException:
+            self._file.close()
+            raise
 
     def append(self, chunk: bytes) -> None:
         """OSError (ENOSPC) where the disk is full. Flushed at once: what a killed process had is not fetched again."""
