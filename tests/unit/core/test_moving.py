@@ -116,6 +116,16 @@ def test_they_still_are_while_the_old_pod_of_the_last_one_answers_on_but_for_a_n
     assert published()
 
 
+def test_a_pod_whose_successor_of_the_same_profile_is_seen_before_its_end_does_not_change_the_service() -> None:
+    made = settled(PI)
+    before = made.children["Service", "digits-local"]
+    (new,) = (pod for pod in made.pods.values() if pod.node == "pi-3")
+    made.pods["ending"] = replace(new, name="ending", uid="ending", deleting=True)
+    made.reconcile()
+    assert made.children["Service", "digits-local"] == before
+    assert before["spec"]["publishNotReadyAddresses"]
+
+
 def test_a_better_profiles_label_and_the_hold_come_with_one_write() -> None:
     made = settled(PI)
     made.profiles.append(BETTER)

@@ -14,9 +14,13 @@ def away(observed: ObservedDeployment, seen: View) -> frozenset[str]:
 
 
 def overlapping(observed: ObservedDeployment) -> bool:
-    """Whether a reachable node has a pod that ends, and answers on for a while, beside one that is there to stay."""
-    ending = {pod.node for pod in observed.pods if pod.deleting}
-    return bool(ending & observed.online & {pod.node for pod in observed.pods if not pod.deleting})
+    """Whether a reachable node has a pod that ends, and answers on for a while, beside one of another profile."""
+    staying: dict[str, set[str]] = {}
+    for pod in observed.pods:
+        if not pod.deleting:
+            staying.setdefault(pod.node, set()).add(pod.profile)
+    ending = [pod for pod in observed.pods if pod.deleting and pod.node in observed.online]
+    return any(staying.get(pod.node, set()) - {pod.profile} for pod in ending)
 
 
 def room(observed: ObservedDeployment, seen: View) -> int:
