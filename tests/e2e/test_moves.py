@@ -21,8 +21,6 @@ from tests.stage.product import Product, is_ready
 BETTER, BEST = "lab-box", "lab-box-half"
 """Profiles for every device. The second one is better yet, but runs nothing that the digits are built for."""
 
-OURS = "edgewise.dev/deployment=digits,edgewise.dev/role=runtime"
-
 GRACE = timedelta(seconds=20)
 """For how long a pod that ends waits for its successor, less what it takes until Services know of that one."""
 
@@ -71,12 +69,8 @@ def until_all_are_on(product: Product, name: str) -> Course:
     """Waits until every device serves from that profile, no other has a workload, and no pod answers on from before."""
     course = Course()
 
-    def all_pods() -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = product.kubectl.get("pods", "", "-l", OURS)["items"]
-        return found
-
     def there() -> bool | None:
-        pods = all_pods()
+        pods = product.all_pods("digits")
         course.told |= {pod["spec"]["nodeName"]: told for pod in pods if (told := told_to_end(pod))}
         ready = {pod["spec"]["nodeName"]: labels(pod)["edgewise.dev/profile"] for pod in pods if stays(pod)}
         course.fewest = min(course.fewest, len(ready))
@@ -84,7 +78,7 @@ def until_all_are_on(product: Product, name: str) -> Course:
 
     product.kubectl.wait(f"all devices serve from {name}", there, 180)
     product.kubectl.wait("the former workloads are gone", lambda: workloads(product) == {name} or None, 60)
-    product.kubectl.wait("so are their pods", lambda: all(stays(pod) for pod in all_pods()) or None, 60)
+    product.kubectl.wait("so are their pods", lambda: all(stays(pod) for pod in product.all_pods("digits")) or None, 60)
     return course
 
 

@@ -38,9 +38,14 @@ class Product:
 
     def pods(self, deployment: str) -> dict[str, dict[str, Any]]:
         """Node -> runtime pod of a deployment, those being deleted left out. A gateway's are nobody's."""
-        ours = f"edgewise.dev/deployment={deployment},edgewise.dev/role=runtime"
-        found = self.kubectl.get("pods", "", "-l", ours)["items"]
+        found = self.all_pods(deployment)
         return {pod["spec"].get("nodeName", ""): pod for pod in found if "deletionTimestamp" not in pod["metadata"]}
+
+    def all_pods(self, deployment: str) -> list[dict[str, Any]]:
+        """Those being deleted, too: a node may have two."""
+        ours = f"edgewise.dev/deployment={deployment},edgewise.dev/role=runtime"
+        found: list[dict[str, Any]] = self.kubectl.get("pods", "", "-l", ours)["items"]
+        return found
 
     def status(self, deployment: str = "digits") -> dict[str, Any]:
         found: dict[str, Any] = self.kubectl.get("edgedeployment", deployment).get("status", {})
